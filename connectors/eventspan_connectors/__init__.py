@@ -1,0 +1,1 @@
+"""The connectors that ship with eventspan, one folder per system."""

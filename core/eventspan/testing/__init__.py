@@ -1,0 +1,1 @@
+"""Doubles, builders and the conformance kit connectors inherit."""
