@@ -78,6 +78,9 @@ class SinkSpec(Generic[C]):
     build: Callable[[C, Context], Sink]
     traits: SinkTraits = SinkTraits()
     refine: Callable[[C], SinkTraits] | None = None
+    destinations: tuple[str, ...] = ()
+    """Settings that may be templates, such as ``topic``. Where one holds ``{{``, every event
+    written carries the rendered texts of all of them as its ``destination``."""
 
     def traits_of(self, settings: C) -> SinkTraits:
         return self.refine(settings) if self.refine else self.traits

@@ -80,6 +80,9 @@ class Event(msgspec.Struct, gc=False, eq=False, repr_omit_defaults=True):
     """Why the record is no event, when its source has already found out."""
     decoded: tuple[dict[str, Value], bytes | None] | None = None
     """Attributes and data, once known. Read ``attributes`` and ``data`` instead."""
+    destination: tuple[str, ...] | None = None
+    """Where the bridge sends it, one text per name in the sink's ``destinations``; None: as
+    the sink's settings say."""
 
     @classmethod
     def new(

@@ -56,6 +56,11 @@ def _default_or(parse: Any) -> BeforeValidator:
     return BeforeValidator(parse)
 
 
+def is_template(text: str) -> bool:
+    """Whether a destination is computed from each event; such a text is no name to check."""
+    return "{{" in text
+
+
 Duration = Annotated[
     float,
     _default_or(seconds),
