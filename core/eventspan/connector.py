@@ -48,6 +48,8 @@ class SinkTraits(msgspec.Struct, frozen=True, kw_only=True):
     atomic: bool = False
     """A write is taken as a whole or not at all."""
     transactional: bool = False
+    carries_records: bool = False
+    """A raw record, body and headers, fits as it is; otherwise its dead letter is JSON around base64."""
     max_events: int | None = None
     """Events one write may hold."""
     max_bytes: int | None = None

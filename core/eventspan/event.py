@@ -105,6 +105,11 @@ class Event(msgspec.Struct, gc=False, eq=False, repr_omit_defaults=True):
         """The payload, byte for byte; None when the event has none."""
         return (self.decoded or self._decode())[1]
 
+    @property
+    def opaque(self) -> bool:
+        """Whether it is a record that nobody reads as an event: its body and headers are all there is."""
+        return self.binding is None and self.decoded is None
+
     def _decode(self) -> tuple[dict[str, Value], bytes | None]:
         if self.fault is not None:
             raise self.fault

@@ -1,0 +1,105 @@
+"""Link: the connection of one side, kept up, restored, and probed when halted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from eventspan import ConfigError, Halted
+from eventspan.endpoint import Endpoint
+from eventspan.failpoints import failpoint
+from eventspan_bridges.backoff import full_jitter, probe
+from eventspan_bridges.settings import Retry
+from eventspan_bridges.status import State, Status
+
+E = TypeVar("E", bound=Endpoint)
+
+
+class Link(Generic[E]):
+    """Owns an endpoint and decides when to connect it again.
+
+    ``build`` makes an endpoint from settings read afresh. A halted end is built anew
+    for every probe, so that a rotated secret or a mended file is picked up.
+    """
+
+    def __init__(self, build: Callable[[], E], status: Status, retry: Retry) -> None:
+        self._build = build
+        self._retry = retry
+        self.status = status
+        self.endpoint = build()
+        self._halts = 0
+        self._prodded = asyncio.Event()
+
+    async def open(self) -> None:
+        """Connect for the first time, for as long as it takes."""
+        await self._connect(0)
+
+    def healthy(self) -> None:
+        """Note that something got through."""
+        self._halts = 0
+        if self.status.state is not State.RUNNING:
+            self.status.enter(State.RUNNING)
+
+    def prod(self) -> None:
+        """Look at a halted end now instead of when its back-off says."""
+        self._prodded.set()
+
+    async def restore(self, reason: Exception, trouble: int, *, halted: bool) -> None:
+        """Get the connection back after ``trouble`` failures in a row."""
+        failpoint("reconnect.start")
+        if halted:
+            await self._halt(reason)
+        else:
+            self.status.enter(State.RETRYING, reason)
+            await self._pause(trouble)
+            await self._connect(trouble)
+        failpoint("reconnect.after")
+
+    async def _connect(self, attempt: int) -> None:
+        while True:
+            try:
+                await self.endpoint.connect()
+            except (Halted, ConfigError) as error:
+                await self._halt(error)
+                return
+            except Exception as error:  # noqa: BLE001 -- whatever a plug-in raises, the bridge goes on trying
+                self.status.enter(State.RETRYING, error)
+            else:
+                self._connected()
+                return
+            attempt += 1
+            await self._pause(attempt)
+
+    def _connected(self) -> None:
+        # Halted ends connect and are refused later: only a success clears that.
+        if not self._halts:
+            self.status.enter(State.RUNNING)
+
+    async def _halt(self, reason: Exception) -> None:
+        """Probe until it connects; a halt right after that waits longer."""
+        while True:
+            self.status.enter(State.HALTED, reason)
+            self._halts += 1
+            await self._wait(probe(self._halts))
+            try:
+                await self._renew()
+            except Exception as error:  # noqa: BLE001 -- as in _connect
+                reason = error
+            else:
+                return
+
+    async def _renew(self) -> None:
+        await self.endpoint.close()
+        self.endpoint = self._build()
+        await self.endpoint.connect()
+
+    async def _pause(self, attempt: int) -> None:
+        await asyncio.sleep(full_jitter(max(attempt, 1), self._retry.first, self._retry.max))
+
+    async def _wait(self, secs: float) -> None:
+        self._prodded.clear()
+        try:
+            await asyncio.wait_for(self._prodded.wait(), secs)
+        except TimeoutError:
+            return
