@@ -58,7 +58,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return self._clock.now
 
     def run_in_executor(
-        self, executor: Executor | None, func: Callable[[Unpack[A]], T], *args: Unpack[A]
+        self, executor: Executor | None, func: Callable[[Unpack[A]], T], *args: *A
     ) -> asyncio.Future[T]:
         future = super().run_in_executor(executor, func, *args)
         self._clock.threads += 1
