@@ -86,9 +86,16 @@ class Bridge:
     @property
     def halted(self) -> bool:
         """Whether an end without which nothing passes is halted."""
-        required = [o.link for name, o in self.outlets.items() if name not in self._overflows]
-        links = [self.source, *required, *([self.letters.link] if self.letters else [])]
-        return any(link.status.state is State.HALTED for link in links)
+        required = [o for name, o in self.outlets.items() if name not in self._overflows]
+        required += [self.letters] if self.letters else []
+        states = [self.source.status.state, *(outlet.link.status.state for outlet in required)]
+        return State.HALTED in states
+
+    def prod(self) -> None:
+        """Look at every halted end now."""
+        self.source.prod()
+        for outlet in self.every_outlet:
+            outlet.link.prod()
 
     async def read(self, *, bounded: bool = False) -> None:
         """Read until ``stop`` is set, the source ends, or the bridge fails.

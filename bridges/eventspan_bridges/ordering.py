@@ -79,12 +79,33 @@ class Gate:
         self._closed.setdefault(key, deque())
         self._holders[key] = self._holders.get(key, 0) + 1
 
-    def failed(self, parcel: Parcel) -> None:
-        """Close the keys of events that will be written again, if they are not closed for them already."""
+    def hold(self, parcel: Parcel) -> None:
+        """Close the keys of these events until ``ended``, if they are not closed for them already."""
         if self._key_of is not None and not parcel.held:
             parcel.held = True
             for event in parcel.events:
                 self._hold(self._key_of(event))
+
+    def retry(self, parcel: Parcel) -> Parcel | None:
+        """Close the keys of events that will be written again; returns those whose turn it is.
+
+        What has an earlier event of its key before it, closed in the same way, waits here.
+        """
+        if self._key_of is None or parcel.held:
+            return parcel
+        behind: dict[Hashable, list[int]] = {}
+        first: list[int] = []
+        for at, event in enumerate(parcel.events):
+            key = self._key_of(event)
+            if key in self._closed:
+                behind.setdefault(key, []).append(at)
+            else:
+                first.append(at)
+        for key, positions in behind.items():
+            self._closed[key].append(parcel.part(positions))
+        mine = parcel.part(first) if behind else parcel
+        self.hold(mine)
+        return mine if first else None
 
     def ended(self, parcel: Parcel) -> list[Parcel]:
         """Note that events have ended; returns what may be tried to admit because of it."""

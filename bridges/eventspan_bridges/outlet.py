@@ -102,12 +102,12 @@ class Outlet:
 
     def drop(self, lanes: Collection[str]) -> None:
         """Forget queued and retrying events whose flights have dropped them."""
+        self._gate.prune()
         self._front = deque(self._sifted(self._front))
         self._queue = deque(left for parcel in self._queue if (left := parcel.sift()[0]) is not None)
         later = [(due, n, left) for due, n, parcel in self._later for left in self._sifted([parcel])]
         heapq.heapify(later)
         self._later = later
-        self._gate.prune()
         sink = self.link.endpoint
         if isinstance(sink, Buffering):
             self._discarding.add(task := asyncio.ensure_future(sink.discard(lanes)))
@@ -124,16 +124,16 @@ class Outlet:
         return kept
 
     def _next(self) -> Parcel | None:
-        if self._later and self._later[0][0] <= time.monotonic():
+        if self._later and self._later[0][0] <= _now():
             return heapq.heappop(self._later)[2]
-        if self._front:
-            return self._front.popleft()
-        while self._queue:
-            if self._writing and self._new_epoch(self._queue[0]):
-                return None
-            admitted = self._gate.admit(self._queue.popleft())
-            if admitted is not None:
-                return admitted
+        for waiting in (self._front, self._queue):
+            while waiting:
+                if self._writing and self._new_epoch(waiting[0]):
+                    return None
+                parcel = waiting.popleft()
+                admitted = parcel if parcel.held else self._gate.admit(parcel)
+                if admitted is not None:
+                    return admitted
         return None
 
     def _new_epoch(self, parcel: Parcel) -> bool:
@@ -142,7 +142,7 @@ class Outlet:
 
     async def _sleep(self) -> None:
         self._wake.clear()
-        due = self._later[0][0] - time.monotonic() if self._later else None
+        due = self._later[0][0] - _now() if self._later else None
         try:
             await asyncio.wait_for(self._wake.wait(), due)
         except TimeoutError:
@@ -260,12 +260,18 @@ class Outlet:
         return True
 
     def _put_off(self, parcel: Parcel) -> None:
-        self._gate.failed(parcel)
+        turn = self._gate.retry(parcel)
+        if turn is None:
+            return
         wait = full_jitter(parcel.attempts, self._retry.first, self._retry.max)
-        heapq.heappush(self._later, (time.monotonic() + wait, next(self._serials), parcel))
+        heapq.heappush(self._later, (_now() + wait, next(self._serials), turn))
 
     def _refuse(self, parcel: Parcel, why: Exception) -> None:
         # The key stays closed until the dead letter is confirmed: only then has it ended.
-        self._gate.failed(parcel)
+        self._gate.hold(parcel)
         parcel.then = partial(self._release, parcel)
         self._refused(parcel, why)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

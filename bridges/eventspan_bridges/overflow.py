@@ -33,13 +33,14 @@ class Overflow:
             self._counters.dropped += len(events) - kept
             events = events[:kept]
         elif over > 0:
-            self._drop_oldest(over)
+            events = events[self._drop_oldest(over) :]
         if events:
             self._waiting.append(events)
             self._held += len(events)
             self._pass_on()
 
-    def _drop_oldest(self, over: int) -> None:
+    def _drop_oldest(self, over: int) -> int:
+        """Drop up to ``over`` events that wait; returns how many of the newest have to go too."""
         while over > 0 and self._waiting:
             first = self._waiting.popleft()
             gone, rest = first[:over], first[over:]
@@ -48,6 +49,8 @@ class Overflow:
             over -= len(gone)
             self._held -= len(gone)
             self._counters.dropped += len(gone)
+        self._counters.dropped += over
+        return over
 
     def _pass_on(self) -> None:
         # One batch under way at a time: what waits here can still be dropped.

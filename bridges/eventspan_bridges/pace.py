@@ -1,7 +1,6 @@
 """Pace: no more than so many events a second, averaged over a second."""
 
 import asyncio
-import time
 
 
 class Pace:
@@ -15,7 +14,7 @@ class Pace:
         """Wait until these events fit in the rate."""
         if self._rate is None or not events:
             return
-        now = time.monotonic()
+        now = asyncio.get_running_loop().time()
         self._free_at = max(self._free_at, now - 1.0) + events / self._rate
         if self._free_at > now:
             await asyncio.sleep(self._free_at - now)

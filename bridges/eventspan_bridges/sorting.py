@@ -5,14 +5,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from eventspan import Batch, Event, Rejected, Transport
 from eventspan_bridges.counters import Outcome
 from eventspan_bridges.settings import BridgeSettings, Route, SinkEnd
-from eventspan_bridges.steps import Step
+
+if TYPE_CHECKING:
+    from eventspan_bridges.steps import Step
 
 
 class Refusal(msgspec.Struct):

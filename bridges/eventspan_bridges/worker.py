@@ -84,8 +84,7 @@ class Worker:
     def prod(self) -> None:
         """Look at every halted end now."""
         for bridge in self.bridges.values():
-            for link in (bridge.source, *(outlet.link for outlet in bridge.every_outlet)):
-                link.prod()
+            bridge.prod()
 
     def handle_signals(self, leave: Callable[[], None]) -> None:
         """SIGTERM and SIGINT drain, a second one calls ``leave``; SIGHUP prods."""
