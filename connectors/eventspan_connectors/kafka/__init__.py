@@ -1,0 +1,35 @@
+"""Kafka: topics as lanes of partitions, offsets kept by the consumer group."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from eventspan.connector import Connector, SinkSpec, SinkTraits, SourceSpec, SourceTraits
+from eventspan.errors import ConfigError
+from eventspan_connectors.kafka.binding import KafkaBinding
+from eventspan_connectors.kafka.config import KafkaSink, KafkaSource
+from eventspan_connectors.kafka.sink import Sink
+from eventspan_connectors.kafka.source import Source
+
+
+def url(text: str) -> Mapping[str, Any]:
+    """Settings from ``kafka://host:port[,host:port]/topic?group=g``."""
+    parts = urlsplit(text)
+    topic = unquote(parts.path.strip("/"))
+    query = dict(parse_qsl(parts.query))
+    unknown = sorted(set(query) - {"group"})
+    if parts.scheme != "kafka" or not parts.netloc or not topic or unknown or "@" in parts.netloc:
+        raise ConfigError("not a Kafka address", help="write kafka://host:port/topic?group=name")
+    servers = [server if ":" in server else f"{server}:9092" for server in parts.netloc.split(",")]
+    found: dict[str, Any] = {"servers": servers, "topic": topic, "topics": [topic]}
+    return found | query
+
+
+connector = Connector(
+    name="kafka",
+    summary="Topics of Apache Kafka and what speaks its protocol",
+    source=SourceSpec(KafkaSource, Source, SourceTraits(sortable=True, stable=True, shared=True)),
+    sink=SinkSpec(KafkaSink, Sink, SinkTraits(keeps_order=True), destinations=("topic",)),
+    url=url,
+    bindings={"binary": KafkaBinding("binary"), "structured": KafkaBinding("structured")},
+)

@@ -1,0 +1,211 @@
+"""Event <-> Kafka record: the CloudEvents Kafka binding, without any client."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+from eventspan.attributes import TYPES, canonical, check, is_event_format, media_type, typed
+from eventspan.errors import Undecodable
+from eventspan.event import Event, Header, Transport, Value
+
+Mode: TypeAlias = Literal["auto", "binary", "structured"]
+Decoded: TypeAlias = tuple[dict[str, Value], bytes | None]
+Headers: TypeAlias = list[tuple[str, bytes | None]]
+
+CONTENT_TYPE = "content-type"
+STRUCTURED = "application/cloudevents+json"
+_TYPED = frozenset(("boolean", "integer", "binary"))
+_CHECKED = frozenset(("time", "dataschema"))
+_LIMIT = 2_000
+
+
+class KafkaBinding:
+    """Reads and writes records: attributes in ``ce_`` headers, or the event in the body.
+
+    Header names are matched in any case and with ``ce-`` too; values are UTF-8.
+    """
+
+    name = "kafka"
+
+    def __init__(self, mode: Mode = "auto", types: Mapping[str, str] | None = None) -> None:
+        self.mode = mode
+        self._types = {**TYPES, **(types or {})}
+        self._names: dict[str, str | None] = {}
+        self._media: set[Value] = set()
+
+    def decode(self, transport: Transport) -> Decoded:
+        """Attributes and data of a record; raises ``Undecodable``."""
+        if self.mode != "binary":
+            content_type = content_type_of(transport.headers)
+            if self.mode == "structured" or (content_type and is_event_format(content_type)):
+                return self._structured(content_type or STRUCTURED, transport.body)
+        return self._binary(transport.headers), transport.body
+
+    def encode(self, event: Event) -> Transport:
+        """The record of an event, in the mode of this binding; ``auto`` is binary."""
+        write = structured if self.mode == "structured" else binary
+        headers, body = write(event)
+        kept = event.transport
+        return Transport(kept.address, kept.lane, kept.position, kept.key, headers, body, kept.timestamp)
+
+    def _binary(self, headers: Sequence[Header]) -> dict[str, Value]:
+        found: dict[str, Value] = {}
+        names, text = self._names, ""
+        plain = True
+        for native, raw in headers:
+            try:
+                name = names[native]
+            except KeyError:
+                name = self._learn(native)
+            if name is None:
+                continue
+            try:
+                value = raw.decode()
+            except UnicodeDecodeError:
+                raise Undecodable(f"header {native[:40]!r} is no UTF-8") from None
+            except AttributeError:
+                continue  # a header without a value is an attribute that is not set
+            if name in found:
+                _same(name, native, found, value)
+                continue
+            found[name] = value
+            text += value
+            if name in self._types:
+                plain = plain and name not in _CHECKED and self._types[name] not in _TYPED
+        if not (plain and text.isascii() and text.isprintable() and self._complete(found)):
+            self._finish(found)
+        return found
+
+    def _complete(self, found: Mapping[str, Value]) -> bool:
+        """Whether the required attributes are there and the optional ones known to be valid."""
+        get = found.get
+        if not (get("id") and get("source") and get("type") and get("specversion") == "1.0"):
+            return False
+        media = get("datacontenttype")
+        return (media is None or media in self._media) and get("subject") != ""
+
+    def _finish(self, found: dict[str, Value]) -> None:
+        for name, value in found.items():
+            found[name] = typed(name, value, self._types)
+        check(found)
+        media = found.get("datacontenttype")
+        if isinstance(media, str) and len(self._media) < _LIMIT:
+            self._media.add(media)
+
+    def _learn(self, native: str) -> str | None:
+        folded = native.lower()
+        name = "datacontenttype" if folded == CONTENT_TYPE else None
+        if folded[:3] in ("ce_", "ce-"):
+            name = folded[3:]
+        if len(self._names) < _LIMIT:
+            self._names[native] = name
+        return name
+
+    def _structured(self, content_type: str, body: bytes | None) -> Decoded:
+        event = _reader(content_type)(body or b"")
+        attributes = {name: typed(name, value, self._types) for name, value in event.attributes.items()}
+        check(attributes)
+        return attributes, event.data
+
+
+def _same(name: str, native: str, found: dict[str, Value], value: str) -> None:
+    """Take a repeated attribute if it says the same; ``content-type`` wins over its own attribute."""
+    if found[name] == value:
+        return
+    if name != "datacontenttype":
+        raise Undecodable(f"attribute {name!r} is there twice, with different values")
+    if native.lower() == CONTENT_TYPE:
+        found[name] = value
+
+
+def content_type_of(headers: Sequence[Header]) -> str | None:
+    """The native content type; None without one, or when it is no text."""
+    for name, value in headers:
+        if len(name) == 12 and name.lower() == CONTENT_TYPE and isinstance(value, bytes):
+            return value.decode("utf-8", "replace")
+    return None
+
+
+def readable(content_type: str) -> bool:
+    """Whether this event format can be read here. Another may still pass through untouched."""
+    return media_type(content_type) == STRUCTURED or _is_batch(content_type)
+
+
+def _is_batch(content_type: str) -> bool:
+    return media_type(content_type).startswith("application/cloudevents-batch")
+
+
+def _reader(content_type: str) -> Callable[[bytes], Event]:
+    if _is_batch(content_type):
+        raise Undecodable("a batch of events in one record is not defined for Kafka")
+    if media_type(content_type) != STRUCTURED and is_event_format(content_type):
+        raise Undecodable(f"no reader for the event format {content_type[:80]!r}")
+    from eventspan.formats import json as format
+
+    return format.decode
+
+
+def binary(event: Event) -> tuple[Headers, bytes | None]:
+    """Headers and value with one ``ce_`` header per attribute."""
+    attributes, data = event.decoded or (event.attributes, event.data)
+    headers: Headers = []
+    for name, value in attributes.items():
+        text = value if isinstance(value, str) else canonical(value)
+        native = CONTENT_TYPE if name == "datacontenttype" else "ce_" + name
+        headers.append((native, text.encode()))
+    return carried(event.transport.headers, headers), data
+
+
+def structured(event: Event) -> tuple[Headers, bytes]:
+    """Headers and value with the whole event in the value, as JSON."""
+    from eventspan.formats import json as format
+
+    headers: Headers = [(CONTENT_TYPE, f"{STRUCTURED}; charset=UTF-8".encode())]
+    return carried(event.transport.headers, headers), format.encode(event)
+
+
+def carried(native: Sequence[Header], headers: Headers) -> Headers:
+    """Append the headers a record came with that are no part of the event."""
+    for name, value in native:
+        folded = name.lower()
+        if (
+            folded != CONTENT_TYPE
+            and folded[:3] not in ("ce_", "ce-")
+            and not folded.startswith("cloudevents")
+        ):
+            headers.append((name, header_bytes(value)))
+    return headers
+
+
+def native(headers: Sequence[Header]) -> Headers:
+    """All headers of a record, as Kafka can hold them."""
+    return [(name, header_bytes(value)) for name, value in headers]
+
+
+def header_bytes(value: Any) -> bytes | None:
+    """A header of any protocol as bytes.
+
+    Bytes and None stay; text is UTF-8; numbers and booleans are their text, times
+    RFC 3339, tables and lists JSON.
+    """
+    if value is None or isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape")
+    if isinstance(value, bytearray | memoryview):
+        return bytes(value)
+    if isinstance(value, bool):
+        return b"true" if value else b"false"
+    if isinstance(value, datetime):
+        return value.isoformat().encode()
+    if isinstance(value, Mapping | Sequence):
+        return json.dumps(value, default=_jsonable, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return str(value).encode()
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    content = header_bytes(value)
+    return None if content is None else content.decode("utf-8", "backslashreplace")

@@ -1,0 +1,185 @@
+"""Looking at a cluster without joining a group: topics, positions, ends, permissions."""
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
+
+from eventspan.endpoint import Target
+from eventspan.errors import ConfigError, EventspanError, Halted, NotConnected
+from eventspan_connectors.kafka import options
+from eventspan_connectors.kafka.config import KafkaSource
+from eventspan_connectors.kafka.errors import translate
+
+T = TypeVar("T")
+
+REACH_SECS = 5.0
+ANSWER_SECS = 10.0
+
+
+def begin(consumer: Consumer, fresh: Sequence[TopicPartition], start: str) -> list[TopicPartition]:
+    """Where partitions without a committed position begin.
+
+    ``latest`` is made durable before the first record is read: a restart would find
+    a later end, and lose what came in between.
+    """
+    if start == "earliest":
+        return [TopicPartition(tp.topic, tp.partition, OFFSET_BEGINNING) for tp in fresh]
+    ends = [
+        TopicPartition(tp.topic, tp.partition, consumer.get_watermark_offsets(tp, timeout=ANSWER_SECS)[1])
+        for tp in fresh
+    ]
+    for tp in consumer.commit(offsets=ends, asynchronous=False):
+        if tp.error:
+            raise KafkaException(tp.error)
+    return ends
+
+
+def reach(handle: Any, heard: list[KafkaError], servers: Sequence[str]) -> Any:
+    """Metadata of the cluster within a few seconds, or the reason why there is none."""
+    end = time.monotonic() + REACH_SECS
+    while True:
+        try:
+            return handle.list_topics(timeout=0.5)
+        except KafkaException as error:
+            handle.poll(0)
+            worst = [
+                translate(e, "connection", servers) for e in heard if e.code() != KafkaError._ALL_BROKERS_DOWN
+            ]
+            final = [e for e in worst if isinstance(e, Halted)]
+            if final or time.monotonic() > end:
+                raise (final or worst[-1:] or [translate(error, "connection", servers)])[0] from error
+
+
+class Lookup:
+    """A consumer that never joins its group. Its methods block for seconds at most."""
+
+    def __init__(self, settings: KafkaSource) -> None:
+        self._settings = settings
+        self._heard: list[KafkaError] = []
+        try:
+            self._consumer = Consumer(options.reader(settings, self._heard.append))
+        except (KafkaException, ValueError) as error:
+            raise _unusable(error) from error
+
+    def close(self) -> None:
+        self._consumer.close()
+
+    def verify(self) -> None:
+        """Reach the cluster, find every named topic, and ask for the group's positions."""
+        reach(self._consumer, self._heard, self._settings.servers)
+        found = self.partitions()
+        self._asked(f"group {self._settings.group}", lambda: self._committed(found[:1]))
+
+    def partitions(self) -> list[TopicPartition]:
+        """Every partition of every topic that is read; raises ``Halted`` for one that is missing."""
+        found: list[TopicPartition] = []
+        for topic in self._settings.topics:
+            found += self._matching(topic) if _is_pattern(topic) else self._named(topic)
+        return found
+
+    def _named(self, topic: str) -> list[TopicPartition]:
+        listed = self._asked(f"topic {topic}", lambda: self._list(topic)).topics[topic]
+        if listed.error is not None:
+            raise translate(listed.error, f"topic {topic}", self._settings.servers)
+        return [TopicPartition(topic, number) for number in listed.partitions]
+
+    def _matching(self, pattern: str) -> list[TopicPartition]:
+        match = re.compile(options.subscription([pattern])[0]).search
+        listed = self._asked("topics", lambda: self._list(None)).topics.values()
+        return [
+            TopicPartition(meta.topic, number)
+            for meta in listed
+            if not meta.topic.startswith("__") and match(meta.topic)
+            for number in meta.partitions
+        ]
+
+    def _list(self, topic: str | None) -> Any:
+        return self._consumer.list_topics(topic, timeout=ANSWER_SECS)
+
+    def positions(self) -> list[TopicPartition]:
+        """Committed positions; a negative offset where there is none."""
+        found = self.partitions()
+        return self._asked(f"group {self._settings.group}", lambda: self._committed(found))
+
+    def _committed(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        found = self._consumer.committed(partitions, timeout=ANSWER_SECS) if partitions else []
+        for tp in found:
+            if tp.error:
+                raise KafkaException(tp.error)
+        return found
+
+    def watermarks(self, partitions: Sequence[TopicPartition]) -> list[tuple[int, int]]:
+        """First and next offset of each partition, transactions that are open left out."""
+        ask = self._consumer.get_watermark_offsets
+        return self._asked("ends", lambda: [ask(tp, timeout=ANSWER_SECS) for tp in partitions])
+
+    def resolve(self, tp: TopicPartition, target: Target) -> TopicPartition:
+        """The offset a target stands for; raises ``ConfigError`` when there is none such."""
+        low, high = self.watermarks([tp])[0]
+        if isinstance(target, datetime):
+            asked = TopicPartition(tp.topic, tp.partition, int(target.timestamp() * 1000))
+            offset = self._asked("time", lambda: self._consumer.offsets_for_times([asked], ANSWER_SECS))[
+                0
+            ].offset
+            return TopicPartition(tp.topic, tp.partition, offset if offset >= 0 else high)
+        edges: Mapping[Any, int] = {"earliest": low, "latest": high}
+        offset = edges[target] if target in edges else _offset(target)
+        if not low <= offset <= high:
+            raise ConfigError(f"{tp.topic}:{tp.partition} has no offset {offset}; it holds {low} to {high}")
+        return TopicPartition(tp.topic, tp.partition, offset)
+
+    def commit(self, offsets: list[TopicPartition]) -> None:
+        """Set positions of a group nobody is a member of."""
+        group = self._settings.group
+        try:
+            done = self._consumer.commit(offsets=offsets, asynchronous=False)
+            errors = [tp.error for tp in done if tp.error]
+        except KafkaException as error:
+            errors = [error.args[0]]
+        if errors and errors[0].code() in _ACTIVE:
+            raise Halted(f"group {group} is being read", help="stop the bridges that read it, then try again")
+        if errors:
+            raise translate(errors[0], f"group {group}", self._settings.servers)
+
+    def _asked(self, what: str, ask: Callable[[], T]) -> T:
+        try:
+            return ask()
+        except KafkaException as error:
+            raise translate(error, what, self._settings.servers) from error
+        except RuntimeError as error:
+            raise NotConnected(f"{what}: the client is closed") from error
+
+
+_ACTIVE = (
+    KafkaError.UNKNOWN_MEMBER_ID, KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS,
+    KafkaError.NON_EMPTY_GROUP, KafkaError.STALE_MEMBER_EPOCH,
+)  # fmt: skip
+
+
+def _is_pattern(topic: str) -> bool:
+    return topic.startswith("^") or "*" in topic
+
+
+def _offset(target: Target) -> int:
+    if isinstance(target, int) and not isinstance(target, bool):
+        return target
+    if isinstance(target, str) and target.isascii() and target.isdigit():
+        return int(target)
+    raise ConfigError(f"{str(target)[:40]!r} is no offset, edge or time")
+
+
+def _unusable(error: Exception) -> EventspanError:
+    if isinstance(error, KafkaException):
+        reason = error.args[0].str() if isinstance(error.args[0], KafkaError) else str(error)
+        return ConfigError(f"the client library refuses the settings: {reason[:200]}")
+    return ConfigError(f"the client library refuses the settings: {str(error)[:200]}")
