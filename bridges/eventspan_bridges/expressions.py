@@ -28,13 +28,16 @@ class Expression:
 
     def evaluate(self, event: Event) -> object:
         """The value as Python has it; raises ``Rejected`` when the event gives none."""
-        variables = self._variables.of(event)
+        try:
+            return self._run(self._variables.of(event))
+        except RecursionError:
+            raise Rejected("data is nested too deeply") from None
+
+    def _run(self, variables: dict[str, object]) -> object:
         try:
             return self._program.run(variables)
         except IntegerTooBig:
             return self._program.run({name: widened(value) for name, value in variables.items()})
-        except RecursionError:
-            raise Rejected("data is nested too deeply") from None
 
 
 class Condition(Protocol):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -40,6 +39,7 @@ class Variables:
     ``event.data`` is parsed JSON where ``datacontenttype`` says JSON, text for
     ``text/*``, bytes otherwise. Times stay text: ``timestamp(event.time)`` compares.
     Integers of data beyond 64 bits are doubles, as CEL has none.
+    A text or bytes with a zero character in it cannot be looked at and is ``Rejected``.
     Absent attributes are absent, so ``has(event.subject)`` is false for them.
     """
 
@@ -86,10 +86,42 @@ def _event_view(event: Event, names: tuple[str, ...] | None) -> dict[str, object
     for name in wanted:
         if name == "data":
             if event.data is not None:
-                view["data"] = decoded_data(event)
+                view["data"] = _whole_data(event)
         elif (value := attributes.get(name)) is not None:
-            view[name] = typed(name, value)
+            view[name] = _whole(typed(name, value))
     return view
+
+
+def _whole_data(event: Event) -> object:
+    value = decoded_data(event)
+    # Only data in which a zero character is written can hold one: others are not searched.
+    if isinstance(value, str | bytes) or b"\\u0000" in (event.data or b""):
+        _check_whole(value)
+    return value
+
+
+def _check_whole(value: object) -> None:
+    if isinstance(value, dict):
+        for name, member in value.items():
+            _whole(name)
+            _check_whole(member)
+    elif isinstance(value, list):
+        for item in value:
+            _check_whole(item)
+    else:
+        _whole(value)
+
+
+def _whole(value: object) -> object:
+    """The value; raises ``Rejected`` for one that the expression library would cut short."""
+    # It hands texts and bytes over as C strings: what follows a zero is silently gone.
+    if _has_zero(value):
+        raise Rejected("an expression cannot look at a text or bytes that hold a zero character")
+    return value
+
+
+def _has_zero(value: object) -> bool:
+    return (isinstance(value, str) and "\0" in value) or (isinstance(value, bytes) and b"\0" in value)
 
 
 def decoded_data(event: Event) -> object:
@@ -128,14 +160,17 @@ def _transport_view(transport: Transport, names: tuple[str, ...]) -> dict[str, o
         if name == "headers":
             view[name] = _headers(transport)
         elif value is not None:
-            view[name] = _plain(value)
+            view[name] = _whole(_plain(value))
     return view
 
 
-def _headers(transport: Transport) -> Mapping[str, object]:
-    """The last value of each name. Values that are lists or mappings are left out."""
+def _headers(transport: Transport) -> dict[str, object]:
+    """The last value of each name. Lists, mappings, and values with a zero byte are left out."""
+    last = dict(transport.headers)
     return {
-        name: _plain(value) for name, value in transport.headers if not isinstance(value, list | tuple | dict)
+        name: _plain(value)
+        for name, value in last.items()
+        if not isinstance(value, list | tuple | dict) and not _has_zero(value) and not _has_zero(name)
     }
 
 
