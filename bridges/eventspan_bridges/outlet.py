@@ -199,27 +199,33 @@ class Outlet:
         self._wake.set()
 
     def _release(self, parcel: Parcel) -> None:
-        for freed in self._gate.ended(parcel):
-            admitted = self._gate.admit(freed)
-            if admitted is not None:
-                self._front.append(admitted)
+        admitted = [self._gate.admit(freed) for freed in self._gate.ended(parcel)]
+        # They are older than anything of their key that waits in front.
+        self._front.extendleft(turn for turn in reversed(admitted) if turn is not None)
         self._wake.set()
 
     async def _recover(self) -> None:
         """Judge every failed write, in the order they were written, and act on it once."""
         await self._quiet()
         failures, self._failures = sorted(self._failures, key=lambda failure: failure[0]), []
-        front: list[Parcel] = []
-        worst = Verdict([], {}, [], [])
-        for _, parcel, error in failures:
-            verdict = judge(error, len(parcel), self._traits)
-            front += self._carry_out(parcel, verdict)
-            if verdict.connection > worst.connection:
-                worst = verdict
+        verdicts = [(parcel, self._judge(parcel, error)) for _, parcel, error in failures]
+        worst = max((verdict for _, verdict in verdicts), key=lambda verdict: verdict.connection)
+        front = [
+            piece
+            for parcel, verdict in verdicts
+            for piece in self._carry_out(parcel, verdict, worst.connection)
+        ]
         self._front.extendleft(reversed(front))
         if worst.connection is not Connection.FINE and worst.reason is not None:
             self._trouble += 1
             await self.link.restore(worst.reason, self._trouble, halted=worst.connection is Connection.HALT)
+
+    def _judge(self, parcel: Parcel, error: Exception) -> Verdict:
+        verdict = judge(error, len(parcel), self._traits)
+        if verdict.again and not parcel.together and verdict.connection is Connection.FINE:
+            # The other pieces of its write come next: they must not pass while it waits.
+            verdict.connection = Connection.RECONNECT
+        return verdict
 
     async def _quiet(self) -> None:
         waiting = list(self._futures.values())
@@ -230,8 +236,8 @@ class Outlet:
             await asyncio.sleep(0)
             await asyncio.sleep(0)
 
-    def _carry_out(self, parcel: Parcel, verdict: Verdict) -> list[Parcel]:
-        """Do what a verdict says; returns what is written again at once."""
+    def _carry_out(self, parcel: Parcel, verdict: Verdict, connection: Connection) -> list[Parcel]:
+        """Do what a verdict says; returns what is written again as soon as the connection is fine."""
         if verdict.done:
             self._end(parcel.part(verdict.done))
         for at, why in verdict.refused.items():
@@ -239,7 +245,7 @@ class Outlet:
         again = parcel.part(verdict.again) if verdict.again else None
         if again is not None and self._tried(again, verdict):
             return []
-        if again is not None and verdict.connection is Connection.FINE:
+        if again is not None and connection is Connection.FINE:
             self._put_off(again)
             return []
         pieces = [parcel.part(positions) for positions in verdict.narrow]
