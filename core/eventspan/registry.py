@@ -54,7 +54,7 @@ def load(name: str) -> Connector:
     """
     entry = _claimed(name)
     try:
-        found = _Connectors(GROUP, name, warn_on_missing_entrypoint=False)
+        found = _Connectors(GROUP, name, on_missing_entrypoints_callback=None)
     except NoMatches:
         raise _unknown(name) from None
     except ImportError as error:
