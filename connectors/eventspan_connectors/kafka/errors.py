@@ -18,7 +18,7 @@ TABLE: Final[dict[int, tuple[type[EventspanError], str, str | None]]] = {
     _E.SASL_AUTHENTICATION_FAILED: (Halted, "the brokers refuse the credentials", _LOGIN),
     _E.UNSUPPORTED_SASL_MECHANISM: (Halted, "the brokers do not offer this SASL mechanism", _LOGIN),
     _E.ILLEGAL_SASL_STATE: (Halted, "the brokers expect another way to log in", "check sasl and tls"),
-    _E.TOPIC_AUTHORIZATION_FAILED: (Halted, "no permission for the topic", _PERMIT),
+    _E.TOPIC_AUTHORIZATION_FAILED: (Halted, "no permission, or the topic does not exist", _PERMIT),
     _E.GROUP_AUTHORIZATION_FAILED: (Halted, "no permission for the consumer group", _PERMIT),
     _E.CLUSTER_AUTHORIZATION_FAILED: (Halted, "no permission for the cluster", _PERMIT),
     _E.UNKNOWN_TOPIC_OR_PART: (Halted, "the topic does not exist", "create it, or correct its name"),
@@ -34,6 +34,7 @@ TABLE: Final[dict[int, tuple[type[EventspanError], str, str | None]]] = {
         "another member of the group has taken over this instance name",
         "give every worker its own `instance`",
     ),
+    _E._LOG_TRUNCATION: (PositionLost, "the position to resume from is gone", None),
     _E._AUTO_OFFSET_RESET: (PositionLost, "the position to resume from is gone", None),
     _E.OFFSET_OUT_OF_RANGE: (PositionLost, "the position to resume from is gone", None),
     _E.MSG_SIZE_TOO_LARGE: (Rejected, "the record is larger than the topic takes", None),
@@ -93,6 +94,10 @@ def _short(text: str) -> str:
     return re.sub(r" \(after \d+ms in state .*", "", text)[:300]
 
 
-def decisive(error: KafkaError) -> bool:
-    """Whether waiting longer cannot help."""
-    return error.fatal() or issubclass(TABLE.get(error.code(), (NotConnected,))[0], Halted)
+def unusable(error: Exception) -> ConfigError:
+    """The client could not even be built: an option, or a file it names."""
+    first = error.args[0] if error.args else ""
+    text = first.str() if isinstance(first, KafkaError) else str(error)
+    return ConfigError(
+        f"the client library refuses the settings: {text[:300]}", help="check tls, sasl and options"
+    )

@@ -9,16 +9,18 @@ from typing import Any, TypeVar
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
+    ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
     TopicPartition,
 )
+from confluent_kafka.admin import AdminClient
 
 from eventspan.endpoint import Target
-from eventspan.errors import ConfigError, EventspanError, Halted, NotConnected
+from eventspan.errors import ConfigError, Halted, NotConnected
 from eventspan_connectors.kafka import options
 from eventspan_connectors.kafka.config import KafkaSource
-from eventspan_connectors.kafka.errors import translate
+from eventspan_connectors.kafka.errors import translate, unusable
 
 T = TypeVar("T")
 
@@ -69,7 +71,7 @@ class Lookup:
         try:
             self._consumer = Consumer(options.reader(settings, self._heard.append))
         except (KafkaException, ValueError) as error:
-            raise _unusable(error) from error
+            raise unusable(error) from error
 
     def close(self) -> None:
         self._consumer.close()
@@ -78,7 +80,7 @@ class Lookup:
         """Reach the cluster, find every named topic, and ask for the group's positions."""
         reach(self._consumer, self._heard, self._settings.servers)
         found = self.partitions()
-        self._asked(f"group {self._settings.group}", lambda: self._committed(found[:1]))
+        self._asked(f"group {self._settings.group}", lambda: self._permitted(found[:1]))
 
     def partitions(self) -> list[TopicPartition]:
         """Every partition of every topic that is read; raises ``Halted`` for one that is missing."""
@@ -102,6 +104,13 @@ class Lookup:
             if not meta.topic.startswith("__") and match(meta.topic)
             for number in meta.partitions
         ]
+
+    def _permitted(self, partitions: list[TopicPartition]) -> None:
+        # A consumer only times out where an admin client is told that the group is forbidden.
+        admin = AdminClient(options.connection(self._settings, self._heard.append))
+        asked = [ConsumerGroupTopicPartitions(self._settings.group, partitions or None)]
+        found = admin.list_consumer_group_offsets(asked, request_timeout=ANSWER_SECS)
+        found[self._settings.group].result(ANSWER_SECS + 1)
 
     def _list(self, topic: str | None) -> Any:
         return self._consumer.list_topics(topic, timeout=ANSWER_SECS)
@@ -176,10 +185,3 @@ def _offset(target: Target) -> int:
     if isinstance(target, str) and target.isascii() and target.isdigit():
         return int(target)
     raise ConfigError(f"{str(target)[:40]!r} is no offset, edge or time")
-
-
-def _unusable(error: Exception) -> EventspanError:
-    if isinstance(error, KafkaException):
-        reason = error.args[0].str() if isinstance(error.args[0], KafkaError) else str(error)
-        return ConfigError(f"the client library refuses the settings: {reason[:200]}")
-    return ConfigError(f"the client library refuses the settings: {str(error)[:200]}")

@@ -6,9 +6,9 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from eventspan.errors import ConfigError
 from eventspan_connectors.kafka import options
 from eventspan_connectors.kafka.config import KafkaSink
+from eventspan_connectors.kafka.errors import unusable
 
 POLL_SECS = 0.1
 FLUSH_SECS = 2.0
@@ -25,7 +25,7 @@ class Pump(threading.Thread):
         try:
             self.producer = Producer(options.producer(settings, {**limits, **settings.options}, on_error))
         except (KafkaException, ValueError) as error:
-            raise ConfigError(f"the client library refuses the settings: {str(error)[:300]}") from error
+            raise unusable(error) from error
 
     def run(self) -> None:
         while not self._stopping:

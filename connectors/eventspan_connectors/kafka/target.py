@@ -12,7 +12,7 @@ from eventspan.errors import Halted
 from eventspan.settings import is_template
 from eventspan_connectors.kafka import options
 from eventspan_connectors.kafka.config import KafkaSink
-from eventspan_connectors.kafka.errors import translate
+from eventspan_connectors.kafka.errors import translate, unusable
 from eventspan_connectors.kafka.lookup import reach
 
 ANSWER_SECS = 10.0
@@ -39,7 +39,10 @@ class Limits(NamedTuple):
 def inspect(settings: KafkaSink) -> Limits:
     """Reach the cluster and look at the topic; raises ``Halted`` and ``NotConnected``."""
     heard: list[KafkaError] = []
-    admin = AdminClient(options.connection(settings, heard.append))
+    try:
+        admin = AdminClient(options.connection(settings, heard.append))
+    except (KafkaException, ValueError) as error:
+        raise unusable(error) from error
     reach(admin, heard, settings.servers)
     if is_template(settings.topic):
         return Limits()
