@@ -41,7 +41,7 @@ _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _MEDIA = re.compile(rf"{_TOKEN}/{_TOKEN}[ \t]*(?:;.*)?\Z").match
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s]*\Z").match
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]").search
-_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,9})\Z", re.ASCII).match
+_INTEGER = re.compile(r"(?:0|-?[1-9][0-9]{0,9})\Z", re.ASCII).match
 _MAX, _MIN = 2**31 - 1, -(2**31)
 _seen: set[str] = set()
 
@@ -66,7 +66,7 @@ def check_name(name: str) -> None:
     """Raise ``Undecodable`` unless a name is lower-case letters and digits, and not ``data``."""
     if not _NAME(name) or name == "data":
         raise Undecodable(f"{name[:40]!r} is no attribute name")
-    if len(_seen) < 10_000:
+    if len(_seen) < 10_000 and len(name) <= 64:
         _seen.add(name)
 
 
@@ -119,9 +119,11 @@ def typed(name: str, value: Value, types: Mapping[str, str] = TYPES) -> Value:
         return int(value)
     if kind == "binary":
         try:
-            return base64.b64decode(value, validate=True)
+            packed = base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError):
-            pass
+            packed = b""
+        if canonical(packed) == value:
+            return packed
     raise Undecodable(f"attribute {name!r} is no {kind}")
 
 
