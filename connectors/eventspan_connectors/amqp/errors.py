@@ -1,0 +1,103 @@
+"""What the client and the broker say, as what the runtime does next: one table."""
+
+import socket
+import ssl
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+import aiormq
+
+from eventspan.errors import EventspanError, Halted, NotConnected
+
+if TYPE_CHECKING:
+    from eventspan_connectors.amqp.config import Connection
+
+
+class NotConfirmed(EventspanError):
+    """The broker did not take responsibility for a message. It is tried again."""
+
+
+_HALTED = {
+    402: "an invalid path",
+    403: "access refused",
+    404: "not found",
+    405: "locked by another connection",
+    530: "not allowed",
+}
+"""Reply codes that stay until somebody changes something outside."""
+
+
+def closed(code: int, text: str, settings: "Connection") -> EventspanError:
+    """The error for a connection or channel the broker closed with a reply code."""
+    if code == 403 and "Login was refused" in text:
+        return Halted(
+            f"{settings.peer} refused user {settings.username!r}", help="check the user and the password"
+        )
+    if code in (403, 530) and "vhost" in text:
+        return Halted(
+            f"{settings.peer} refused virtual host {settings.vhost!r}: {text[:300]}",
+            help="it may not exist, or the user may have no access to it",
+        )
+    if code in _HALTED:
+        return Halted(f"{settings.peer}: {text[:300] or _HALTED[code]}")
+    return NotConnected(f"{settings.peer} closed with {code}: {text[:300]}")
+
+
+def translate(error: BaseException, settings: "Connection") -> EventspanError | None:
+    """The error for an exception of the client; None for what nobody foresaw."""
+    for kind, answer in _TABLE:
+        if isinstance(error, kind):
+            return answer(error, settings)
+    return None
+
+
+def _first(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0][:200] or type(error).__name__
+
+
+def _text(error: BaseException) -> str:
+    return str(error.args[0]) if error.args else ""
+
+
+def _certificate(error: BaseException, settings: "Connection") -> EventspanError:
+    reason = getattr(error, "verify_message", "")
+    return Halted(f"{settings.peer}: TLS verification failed: {reason}", help="see tls.ca")
+
+
+def _log_in(error: BaseException, settings: "Connection") -> EventspanError:
+    help = "check the user and the password"
+    return Halted(f"{settings.peer} refused user {settings.username!r}", help=help)
+
+
+def _vhost(error: BaseException, settings: "Connection") -> EventspanError:
+    # The library keeps no reason; where the broker gave one, the link has it already.
+    return Halted(f"{settings.peer} refused virtual host {settings.vhost!r}", help="it may not exist")
+
+
+def _coded(code: int) -> "_Answer":
+    return lambda error, settings: closed(code, _text(error), settings)
+
+
+_Answer: TypeAlias = "Callable[[BaseException, Connection], EventspanError]"
+_client = aiormq.exceptions
+_TABLE: tuple[tuple[type[BaseException], _Answer], ...] = (
+    (ssl.SSLCertVerificationError, _certificate),
+    (
+        ssl.SSLError,
+        lambda e, s: NotConnected(f"{s.peer}: TLS failed: {_first(e)}", help="is it the TLS port?"),
+    ),
+    (socket.gaierror, lambda e, s: NotConnected(f"{s.host} cannot be resolved")),
+    (_client.ProbableAuthenticationError, _log_in),
+    (_client.AuthenticationError, lambda e, s: Halted(f"{s.peer} offers no log-in mechanism that is known")),
+    (_client.ChannelAccessRefused, _coded(403)),
+    (_client.ChannelNotFoundEntity, _coded(404)),
+    (_client.ChannelLockedResource, _coded(405)),
+    (_client.ChannelPreconditionFailed, _coded(406)),
+    (_client.ConnectionNotAllowed, _coded(530)),
+    (_client.InvalidFrameError, _vhost),
+    (TimeoutError, lambda e, s: NotConnected(f"{s.peer} did not answer in time")),
+    (OSError, lambda e, s: NotConnected(f"{s.peer} cannot be reached: {_first(e)}")),
+    (EOFError, lambda e, s: NotConnected(f"{s.peer} closed the connection while connecting")),
+    (aiormq.AMQPError, lambda e, s: NotConnected(f"{s.peer}: {_first(e)}")),
+    (_client.ChannelInvalidStateError, lambda e, s: NotConnected(f"{s.peer}: the channel is gone")),
+)

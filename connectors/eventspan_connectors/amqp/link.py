@@ -1,0 +1,198 @@
+"""One aio-pika connection, with its incoming bytes split before the library sees them.
+
+aio-pika and aiormq make the connection: TLS, log-in, tuning, heartbeats, channels,
+declarations. Their public hook for transports is what lets messages and confirms take a
+shorter way than a task each. Whatever the library raises leaves here as one of ours.
+"""
+
+import asyncio
+import logging
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aio_pika
+import aiormq
+from aio_pika.abc import ConnectionParameter
+from aiormq.abc import AbstractChannel
+from aiormq.connection import TransportFactory
+from yarl import URL
+
+from eventspan.errors import EventspanError, NotConnected
+from eventspan_connectors.amqp.config import Connection
+from eventspan_connectors.amqp.errors import closed, translate
+from eventspan_connectors.amqp.frames import HEARTBEAT, FrameError, Inbox, Splitter
+
+log = logging.getLogger(__name__)
+
+
+class _Protocol(asyncio.StreamReaderProtocol):
+    """Gives the library what the splitter leaves of the data."""
+
+    def __init__(self, reader: asyncio.StreamReader, link: "Link") -> None:
+        super().__init__(reader, loop=asyncio.get_running_loop())
+        self._link = link
+        self._beat = time.monotonic()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            passed = self._link.splitter.feed(data)
+        except (FrameError, IndexError, ValueError) as error:
+            self._link.broken(NotConnected(f"{self._link.peer}: {error}"))
+            return
+        if not passed and time.monotonic() - self._beat > 1:
+            # The library measures silence by the frames it sees itself.
+            self._beat = time.monotonic()
+            passed = HEARTBEAT
+        if passed:
+            super().data_received(passed)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        reason = f": {exc}" if exc else ""
+        self._link.broken(NotConnected(f"the connection to {self._link.peer} is gone{reason}"))
+        super().connection_lost(exc)
+
+
+class _Transports(TransportFactory):
+    def __init__(self, link: "Link", context: ssl.SSLContext | None) -> None:
+        self._link = link
+        self._context = context
+
+    async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=2**18, loop=loop)
+        transport, protocol = await loop.create_connection(
+            lambda: _Protocol(reader, self._link), str(url.host), url.port or 0, ssl=self._context
+        )
+        self._link.writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        return reader, self._link.writer
+
+
+class _Connection(aio_pika.Connection):
+    # The list of what is handed down to aiormq; robust connections extend it the same way.
+    PARAMETERS = (
+        *aio_pika.Connection.PARAMETERS,
+        ConnectionParameter(name="transport_factory", parser=lambda given: given, is_kwarg=True),
+    )
+
+
+class Link:
+    """A connection, from ``open`` until the first failure or ``close``."""
+
+    def __init__(self, settings: Connection, name: str) -> None:
+        self.peer = settings.peer
+        self.splitter = Splitter(self)
+        self.writer: asyncio.StreamWriter | None = None
+        self.frame_max = 0
+        """Negotiated size of a frame; 0 for no limit."""
+        self.failure: EventspanError | None = None
+        """Why it no longer works; None while it does."""
+        self.unblocked = asyncio.Event()
+        self.unblocked.set()
+        self.on_failure: Callable[[EventspanError], None] = lambda error: None
+        self._settings = settings
+        self._name = name
+        self._connection: aio_pika.Connection | None = None
+
+    async def open(self) -> None:
+        """Connect, log in and tune; raises ``NotConnected`` or ``Halted``."""
+        settings = self._settings
+        url = aio_pika.connection.make_url(**settings.parameters(), name=self._name)
+        async with self.translated():
+            factory = _Transports(self, settings.context())
+            connection = _Connection(url, transport_factory=factory)
+            self._connection = connection
+            await connection.connect(timeout=settings.connect_timeout)
+        transport = connection.transport
+        if transport is not None:
+            self.frame_max = transport.connection.connection_tune.frame_max or 0
+            self.splitter.limit = self.frame_max or 2**31
+        if self.failure is not None:
+            raise self.failure
+
+    async def channel(self, *, confirms: bool = False) -> AbstractChannel:
+        """Open a channel and return aiormq's side of it."""
+        if self._connection is None or self.failure is not None:
+            raise self.failure or NotConnected(f"{self.peer}: not connected")
+        async with self.translated():
+            opened = self._connection.channel(publisher_confirms=confirms)
+            await asyncio.wait_for(opened.initialize(), self._settings.connect_timeout)
+            return await opened.get_underlay_channel()
+
+    def attach(self, channel: int, inbox: Inbox) -> None:
+        """Take messages and confirms of a channel from now on."""
+        self.splitter.inboxes[channel] = inbox
+
+    def write(self, data: bytes) -> None:
+        """Send whole frames, without waiting."""
+        if self.writer is None or self.failure is not None:
+            raise self.failure or NotConnected(f"{self.peer}: not connected")
+        self.writer.write(data)
+
+    async def drain(self) -> None:
+        """Wait until the socket has room."""
+        if self.writer is not None:
+            async with self.translated():
+                await self.writer.drain()
+
+    @asynccontextmanager
+    async def translated(self) -> AsyncIterator[None]:
+        """Turn what the library raises into what the runtime understands."""
+        try:
+            yield
+        except EventspanError:
+            raise
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # The library ends its callers like this when the connection went silent.
+            raise self.failure or NotConnected(f"{self.peer} no longer answers") from error
+        except (Exception, aiormq.AMQPError) as error:
+            known = translate(error, self._settings)
+            if known is None:
+                raise
+            raise self.failure or known from error
+
+    def broken(self, error: EventspanError) -> None:
+        """Note the first failure, and tell whoever waits."""
+        if self.failure is not None:
+            return
+        self.failure = error
+        self.unblocked.set()
+        if self.writer is not None:
+            self.writer.transport.abort()
+        self.on_failure(error)
+
+    def refused(self, code: int, text: str) -> None:
+        if self.failure is None:
+            self.failure = closed(code, text, self._settings)
+            self.unblocked.set()
+            self.on_failure(self.failure)
+
+    def blocked(self, reason: str | None) -> None:
+        if reason is None:
+            log.info("%s takes messages again", self.peer)
+            self.unblocked.set()
+        else:
+            log.warning("%s takes no messages: %s", self.peer, reason)
+            self.unblocked.clear()
+
+    async def close(self) -> None:
+        """Say good-bye if there is still somebody to say it to. Safe twice."""
+        connection, self._connection = self._connection, None
+        working, self.failure = self.failure is None, self.failure or NotConnected("closed")
+        self.splitter.inboxes.clear()
+        self.unblocked.set()
+        if connection is None:
+            return
+        try:
+            async with asyncio.timeout(5 if working else 1):
+                await connection.close()
+        except (TimeoutError, aiormq.AMQPError, OSError, RuntimeError) as error:
+            log.debug("closing %s: %s", self.peer, type(error).__name__)
+        finally:
+            if self.writer is not None:
+                self.writer.transport.abort()

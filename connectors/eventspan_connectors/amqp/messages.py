@@ -1,0 +1,185 @@
+"""Events become AMQP content headers and bodies: the sink's hot path, without any client."""
+
+import re
+from collections.abc import Sequence
+from struct import Struct
+from typing import Any, Literal, TypeAlias
+
+from eventspan.attributes import EMPTY_HEADER, KEY_HEADER, TIMESTAMP_HEADER
+from eventspan.event import Event, Header, Transport, Value
+from eventspan_connectors.amqp import codec
+from eventspan_connectors.amqp.binding import CONTENT_HEADER, ESCAPE, STRUCTURED, attribute_of
+
+Envelope: TypeAlias = Literal["auto", "binary", "structured", "raw"]
+Message: TypeAlias = tuple[bytes, bytes]
+"""Content header, from the property flags on, and body."""
+
+_KEPT = (
+    "content_encoding", "priority", "correlation_id", "reply_to", "expiration", "message_id", "type",
+    "app_id",
+)  # fmt: skip
+_OWN = frozenset((KEY_HEADER, TIMESTAMP_HEADER, EMPTY_HEADER, "content-type"))
+_RESERVED = re.compile(rf"(?:x-|{ESCAPE})|b?cc\Z", re.IGNORECASE).match
+_EMPTY = codec.table([(EMPTY_HEADER, True)])
+_KEY = codec.short(KEY_HEADER) + b"x"
+_MILLIS = codec.short(TIMESTAMP_HEADER) + b"l"
+_I64 = Struct(">q").pack
+_U64 = Struct(">Q").pack
+_LIMIT = 5_000
+
+
+class Writer:
+    """Writes events under the settings of one sink."""
+
+    def __init__(
+        self, envelope: Envelope = "binary", *, prefix: str = "ce-", persistent: bool = True, user: str = ""
+    ) -> None:
+        self.envelope = envelope
+        self._prefix = prefix
+        self._persistent = persistent
+        self._user = user
+        self._mode = 2 if persistent else 1
+        self._keys: dict[str, bytes] = {}
+        self._media: dict[Value | None, bytes] = {}
+        self._headers: dict[str, bytes | None] = {}
+
+    def encode(self, event: Event) -> Message:
+        """Content header and body; raises ``Undecodable`` and ``codec.Unencodable``."""
+        origin, kept = event.binding, event.transport
+        native = (kept.properties or {}).get(CONTENT_HEADER) if origin is not None else None
+        if self.envelope == "auto" and native is not None and origin is not None and origin.name == "amqp":
+            return self._untouched(native, kept)
+        if self.envelope == "raw":
+            return self._bare(event)
+        if event.fault is not None or event.opaque:
+            parts = [self._header(name) + header_value(value) for name, value in kept.headers]
+            media = (kept.properties or {}).get("content_type")
+            return self._message(parts, media, kept.body, kept)
+        if self.envelope == "structured":
+            return self._structured(event)
+        try:
+            return self._binary(event)
+        except UnicodeEncodeError as problem:
+            raise codec.Unencodable("text with an unpaired surrogate") from problem
+
+    def _binary(self, event: Event) -> Message:
+        attributes, data = event.decoded or (event.attributes, event.data)
+        parts: list[bytes] = []
+        media: Value | None = None
+        keys, long = self._keys, codec.LONG
+        for name, value in attributes.items():
+            if name == "datacontenttype" and len(value) < 256:  # type: ignore[arg-type] # text by the rules
+                media = value
+            elif value.__class__ is str:
+                text = value.encode()
+                parts.append((keys.get(name) or self._key(name)) + long(len(text)) + text)
+            else:
+                parts.append(codec.short(self._prefix + name) + codec.value(value))
+        if event.transport.headers:
+            self._carry(event.transport.headers, parts)
+        return self._message(parts, media, data, event.transport)
+
+    def _structured(self, event: Event) -> Message:
+        from eventspan.formats.json import encode
+
+        parts: list[bytes] = []
+        self._carry(event.transport.headers, parts)
+        return self._message(parts, STRUCTURED, encode(event), event.transport)
+
+    def _bare(self, event: Event) -> Message:
+        media = None
+        body = event.transport.body
+        if event.decoded is not None:
+            media, body = event.datacontenttype, event.data
+        return self._content_header([], media, None), body or b""
+
+    def _carry(self, headers: Sequence[Header], parts: list[bytes]) -> None:
+        """Append the headers a record came with that are no part of the event."""
+        known = self._headers
+        for name, value in headers:
+            try:
+                key = known[name]
+            except KeyError:
+                key = self._learn(name)
+            if key is not None:
+                parts.append(key + header_value(value))
+
+    def _learn(self, name: str) -> bytes | None:
+        skipped = attribute_of(name) is not None or name.lower() in _OWN
+        key = None if skipped else self._header(name)
+        if len(self._headers) < _LIMIT:
+            self._headers[name] = key
+        return key
+
+    def _header(self, name: str) -> bytes:
+        return codec.short(ESCAPE + name if _RESERVED(name) else name)
+
+    def _key(self, name: str) -> bytes:
+        key = codec.short(self._prefix + name) + b"S"
+        if len(self._keys) < _LIMIT:
+            self._keys[name] = key
+        return key
+
+    def _message(
+        self, parts: list[bytes], media: Value | None, data: bytes | None, kept: Transport
+    ) -> Message:
+        if kept.key is not None:
+            parts.append(_KEY + codec.LONG(len(kept.key)) + kept.key)
+        if kept.timestamp is not None and (kept.timestamp < 0 or kept.timestamp % 1000):
+            parts.append(_MILLIS + _I64(kept.timestamp))
+        if data is not None and not data:
+            parts.append(_EMPTY)
+        return self._content_header(parts, media, kept), data or b""
+
+    def _content_header(self, parts: list[bytes], media: Value | None, kept: Transport | None) -> bytes:
+        native = kept.properties if kept is not None else None
+        if native and CONTENT_HEADER in native:
+            return self._native_header(parts, media, native, kept)
+        table = b"".join(parts)
+        flags = 0x3000
+        tail = bytes((self._mode,))
+        head = b""
+        if media is not None:
+            flags |= 0x8000
+            head = self._media.get(media) or self._content_type(media)
+        if kept is not None and kept.timestamp is not None and kept.timestamp >= 0:
+            flags |= 0x40
+            tail += _U64(kept.timestamp // 1000)
+        return b"%c%c%b%b%b%b" % (flags >> 8, flags & 255, head, codec.LONG(len(table)), table, tail)
+
+    def _native_header(self, parts: list[bytes], media: Any, native: Any, kept: Any) -> bytes:
+        properties = {name: native[name] for name in _KEPT if name in native}
+        properties["content_type"] = media
+        mode = native.get("delivery_mode")
+        properties["delivery_mode"] = self._mode if self._persistent or mode is None else mode
+        if kept.timestamp is not None and kept.timestamp >= 0:
+            properties["timestamp"] = kept.timestamp // 1000
+        return codec.encode(b"".join(parts), properties)
+
+    def _content_type(self, media: Value) -> bytes:
+        encoded = codec.short(str(media))
+        if len(self._media) < _LIMIT:
+            self._media[media] = encoded
+        return encoded
+
+    def _untouched(self, raw: bytes, kept: Transport) -> Message:
+        """The record as it came, but for what the broker would refuse or would have lost."""
+        if kept.deliveries is not None:
+            raw = codec.without(raw, "x-delivery-count")
+        if raw[1] & 0x10 and (kept.properties or {}).get("user_id") != self._user:
+            raw = codec.with_property(raw, "user_id", None)
+        if self._persistent:
+            raw = codec.persistent(raw)
+        return raw, kept.body or b""
+
+
+def header_value(value: Any) -> bytes:
+    """A header of any protocol as a table value: bytes that are UTF-8 become text."""
+    if value.__class__ is bytes:
+        kind = b"S"
+        try:
+            value.decode()
+        except UnicodeDecodeError:
+            kind = b"x"
+        return kind + codec.LONG(len(value)) + value
+    return codec.value(value)
