@@ -103,8 +103,13 @@ def _ensure(path: Path) -> None:
             _create(path)
     for suffix in ("", "-wal", "-shm"):
         _plain(Path(f"{path}{suffix}"))
-    if path.stat().st_size == 0:
+    with path.open("rb") as file:
+        header = file.read(100)
+    if not header:
         raise lost(path, "it is empty")
+    # SQLite takes an unknown number here for a file it may only read.
+    if header[18:20] not in (b"\1\1", b"\2\2"):
+        raise lost(path, "its header is damaged")
 
 
 @contextmanager
