@@ -9,12 +9,10 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 import aio_pika
-import aiormq
 from aio_pika.abc import ConnectionParameter
 from aiormq.abc import AbstractChannel
 from aiormq.connection import TransportFactory
@@ -26,6 +24,9 @@ from eventspan_connectors.amqp.errors import closed, translate
 from eventspan_connectors.amqp.frames import HEARTBEAT, FrameError, Inbox, Splitter
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
+_PATIENCE = 2.0
+"""Seconds the broker has to answer a good-bye."""
 
 
 class _Protocol(asyncio.StreamReaderProtocol):
@@ -95,31 +96,61 @@ class Link:
         self._settings = settings
         self._name = name
         self._connection: aio_pika.Connection | None = None
+        self._calls: set[asyncio.Task[Any]] = set()
+        self._closing: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Connect, log in and tune; raises ``NotConnected`` or ``Halted``."""
         settings = self._settings
         url = aio_pika.connection.make_url(**settings.parameters(), name=self._name)
-        async with self.translated():
-            factory = _Transports(self, settings.context())
-            connection = _Connection(url, transport_factory=factory)
-            self._connection = connection
-            await connection.connect(timeout=settings.connect_timeout)
+        connection = _Connection(url, transport_factory=_Transports(self, settings.context()))
+        self._connection = connection
+        await self.call(connection.connect())
         transport = connection.transport
-        if transport is not None:
-            self.frame_max = transport.connection.connection_tune.frame_max or 0
-            self.splitter.limit = self.frame_max or 2**31
-        if self.failure is not None:
-            raise self.failure
+        if transport is None or self.failure is not None:
+            raise self.failure or NotConnected(f"{self.peer}: not connected")
+        self.frame_max = transport.connection.connection_tune.frame_max or 0
+        self.splitter.limit = self.frame_max or 2**31
 
     async def channel(self, *, confirms: bool = False) -> AbstractChannel:
         """Open a channel and return aiormq's side of it."""
         if self._connection is None or self.failure is not None:
             raise self.failure or NotConnected(f"{self.peer}: not connected")
-        async with self.translated():
-            opened = self._connection.channel(publisher_confirms=confirms)
-            await asyncio.wait_for(opened.initialize(), self._settings.connect_timeout)
-            return await opened.get_underlay_channel()
+        opened = self._connection.channel(publisher_confirms=confirms)
+        await self.call(opened.initialize())
+        return await opened.get_underlay_channel()
+
+    async def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Wait for something the library does; raises ``NotConnected`` or ``Halted``.
+
+        The library leaves tasks behind when it is cancelled, so it never is: what nobody
+        waits for any more ends by itself, or with the connection.
+        """
+        task = asyncio.create_task(work)
+        self._calls.add(task)
+        task.add_done_callback(self._done)
+        done, _ = await asyncio.wait((task,), timeout=self._settings.connect_timeout)
+        if not done:
+            self._abort()
+            self.broken(NotConnected(f"{self.peer} did not answer in time"))
+            raise self.failure or NotConnected(f"{self.peer} did not answer in time")
+        try:
+            return task.result()
+        except (Exception, asyncio.CancelledError) as error:
+            raise self.failure or translate(error, self._settings) or error from error
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._calls.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    def _abort(self) -> None:
+        """End what is under way, without a word to the broker."""
+        if self.writer is not None:
+            self.writer.transport.abort()
+        else:
+            for task in self._calls:
+                task.cancel()
 
     def attach(self, channel: int, inbox: Inbox) -> None:
         """Take messages and confirms of a channel from now on."""
@@ -132,29 +163,13 @@ class Link:
         self.writer.write(data)
 
     async def drain(self) -> None:
-        """Wait until the socket has room."""
-        if self.writer is not None:
-            async with self.translated():
-                await self.writer.drain()
-
-    @asynccontextmanager
-    async def translated(self) -> AsyncIterator[None]:
-        """Turn what the library raises into what the runtime understands."""
+        """Wait until the socket has room; raises ``NotConnected``."""
+        if self.writer is None:
+            return
         try:
-            yield
-        except EventspanError:
-            raise
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            # The library ends its callers like this when the connection went silent.
-            raise self.failure or NotConnected(f"{self.peer} no longer answers") from error
-        except (Exception, aiormq.AMQPError) as error:
-            known = translate(error, self._settings)
-            if known is None:
-                raise
-            raise self.failure or known from error
+            await self.writer.drain()
+        except OSError as error:
+            raise self.failure or translate(error, self._settings) or error from error
 
     def broken(self, error: EventspanError) -> None:
         """Note the first failure, and tell whoever waits."""
@@ -181,18 +196,27 @@ class Link:
             self.unblocked.clear()
 
     async def close(self) -> None:
-        """Say good-bye if there is still somebody to say it to. Safe twice."""
-        connection, self._connection = self._connection, None
-        working, self.failure = self.failure is None, self.failure or NotConnected("closed")
+        """Say good-bye if there is still somebody to say it to. Safe twice, and when cancelled."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        if self._calls or self.failure is not None:
+            self._abort()
+        self.failure = self.failure or NotConnected("closed")
         self.splitter.inboxes.clear()
         self.unblocked.set()
-        if connection is None:
-            return
-        try:
-            async with asyncio.timeout(5 if working else 1):
-                await connection.close()
-        except (TimeoutError, aiormq.AMQPError, OSError, RuntimeError) as error:
-            log.debug("closing %s: %s", self.peer, type(error).__name__)
-        finally:
-            if self.writer is not None:
-                self.writer.transport.abort()
+        if self._calls:
+            await asyncio.wait(set(self._calls), timeout=_PATIENCE)
+        if self._connection is not None:
+            await self._part(asyncio.create_task(self._connection.close()))
+        self._abort()
+
+    async def _part(self, leaving: asyncio.Task[None]) -> None:
+        done, _ = await asyncio.wait((leaving,), timeout=_PATIENCE)
+        if not done:
+            self._abort()
+            await asyncio.wait((leaving,), timeout=_PATIENCE)
+        if leaving.done() and not leaving.cancelled() and leaving.exception() is not None:
+            log.debug("leaving %s: %s", self.peer, type(leaving.exception()).__name__)

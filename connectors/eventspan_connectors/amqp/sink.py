@@ -74,14 +74,13 @@ class Sink:
         if (not settings.exchange or is_template(settings.exchange)) and settings.declare is None:
             return
         channel = await link.channel()
-        async with link.translated(), asyncio.timeout(settings.connect_timeout):
-            if settings.declare is not None:
-                table = settings.declare.table()
-                durable = settings.declare.durable
-                await channel.queue_declare(settings.routing_key, durable=durable, arguments=table)
-            else:
-                await channel.exchange_declare(settings.exchange, passive=True)
-            await channel.close()
+        declare = settings.declare
+        if declare is not None:
+            name, table = settings.routing_key, declare.table()
+            await link.call(channel.queue_declare(name, durable=declare.durable, arguments=table))
+        else:
+            await link.call(channel.exchange_declare(settings.exchange, passive=True))
+        await link.call(channel.close())
 
     async def write(self, events: Sequence[Event], spans: Sequence[Span]) -> Awaitable[None] | None:
         """Publish events; the awaitable ends when all are confirmed."""
@@ -163,11 +162,10 @@ class Sink:
         if is_template(settings.exchange) or settings.declare is not None:
             return
         channel = await link.channel()
-        async with link.translated(), asyncio.timeout(settings.connect_timeout):
-            if settings.exchange:
-                await channel.exchange_declare(settings.exchange, passive=True)
-            elif not is_template(settings.routing_key):
-                await channel.queue_declare(settings.routing_key, passive=True)
+        if settings.exchange:
+            await link.call(channel.exchange_declare(settings.exchange, passive=True))
+        elif not is_template(settings.routing_key):
+            await link.call(channel.queue_declare(settings.routing_key, passive=True))
 
     async def close(self) -> None:
         """Give up what is not confirmed and leave."""

@@ -78,11 +78,11 @@ class Source:
         self._last = asyncio.get_running_loop().time()
         link.attach(channel.number, self)
         declare = self._settings.declare
-        async with link.translated(), asyncio.timeout(self._settings.connect_timeout):
-            if declare is not None:
-                await channel.queue_declare(self._lane, durable=declare.durable, arguments=declare.table())
-            await channel.basic_qos(prefetch_count=self._settings.prefetch)
-            await channel.basic_consume(self._lane, _unexpected)
+        if declare is not None:
+            table = declare.table()
+            await link.call(channel.queue_declare(self._lane, durable=declare.durable, arguments=table))
+        await link.call(channel.basic_qos(prefetch_count=self._settings.prefetch))
+        await link.call(channel.basic_consume(self._lane, _unexpected))
 
     async def read(self) -> Batch:
         """Wait for messages; at most ``batch`` of what is there."""
@@ -196,8 +196,7 @@ class Source:
     async def _look(self, link: Link) -> None:
         if self._settings.declare is None:
             channel = await link.channel()
-            async with link.translated():
-                await channel.queue_declare(self._lane, passive=True)
+            await link.call(channel.queue_declare(self._lane, passive=True))
 
     async def close(self) -> None:
         """Tell the broker what is settled; it takes the rest back."""
