@@ -7,8 +7,8 @@ import pytest
 
 HEAVY = (
     "aio_pika", "aioboto3", "aiormq", "boto3", "botocore", "cel_expr_python", "celpy", "confluent_kafka",
-    "cloudevents", "elasticsearch", "eventspan_bridges", "eventspan_connectors", "grpc", "hypothesis", "pamqp",
-    "pulsar", "pymongo", "pytest", "rich", "rocketmq", "ruamel", "uvloop", "yaml",
+    "cloudevents", "elasticsearch", "eventspan_bridges", "eventspan_connectors", "grpc", "hypothesis",
+    "pamqp", "pulsar", "pymongo", "pytest", "rich", "rocketmq", "ruamel", "uvloop", "yaml",
 )  # fmt: skip
 
 

@@ -287,22 +287,28 @@ def test_invariants_hold_in_every_rare_state() -> None:
     assert set(REACHED) >= RARE, f"never reached: {RARE - set(REACHED)}"
 
 
-def commit_on_receive(patch: pytest.MonkeyPatch) -> None:
-    def track(lane: Lane, count: int, position: Any) -> Entry:
-        lane.mark, lane.dirty, lane.serial = position, True, lane.serial + 1
-        return original(lane, count, position)
+def after(patch: pytest.MonkeyPatch, owner: type, name: str, effect: Callable[..., None]) -> None:
+    """Let a method do something more, and wrong, when it has done its work."""
+    original = getattr(owner, name)
 
-    original = Lane.track
-    patch.setattr(Lane, "track", track)
+    def mutated(*args: Any, **options: Any) -> Any:
+        result = original(*args, **options)
+        effect(*args, **options)
+        return result
+
+    patch.setattr(owner, name, mutated)
+
+
+def move(lane: Lane, position: Any) -> None:
+    lane.mark, lane.dirty, lane.serial = position, True, lane.serial + 1
+
+
+def commit_on_receive(patch: pytest.MonkeyPatch) -> None:
+    after(patch, Lane, "track", lambda lane, count, position: move(lane, position))
 
 
 def furthest_settled(patch: pytest.MonkeyPatch) -> None:
-    def settle(lane: Lane, entry: Entry, count: int) -> None:
-        original(lane, entry, count)
-        lane.mark, lane.dirty, lane.serial = entry.next, True, lane.serial + 1
-
-    original = Lane.settle
-    patch.setattr(Lane, "settle", settle)
+    after(patch, Lane, "settle", lambda lane, entry, count: move(lane, entry.next))
 
 
 def no_epoch(patch: pytest.MonkeyPatch) -> None:
@@ -336,12 +342,7 @@ def off_by_one(patch: pytest.MonkeyPatch) -> None:
 
 
 def leak(patch: pytest.MonkeyPatch) -> None:
-    def settle(lane: Lane, entry: Entry, count: int) -> None:
-        original(lane, entry, count)
-        lane.pending += count
-
-    original = Lane.settle
-    patch.setattr(Lane, "settle", settle)
+    after(patch, Lane, "settle", lambda lane, entry, count: setattr(lane, "pending", lane.pending + count))
 
 
 def failed_commit_forgotten(patch: pytest.MonkeyPatch) -> None:
@@ -364,14 +365,12 @@ def commit_after_revoke(patch: pytest.MonkeyPatch) -> None:
 
 
 def regress(patch: pytest.MonkeyPatch) -> None:
-    def committed(tracker: Tracker, commit: Commit, *, ok: bool) -> None:
-        original(tracker, commit, ok=ok)
+    def last_report_wins(tracker: Tracker, commit: Commit, *, ok: bool) -> None:
         lane = tracker.lanes[commit.lane]
         if ok and commit.epoch == lane.epoch:
             lane.committed = commit.position
 
-    original = Tracker.committed
-    patch.setattr(Tracker, "committed", committed)
+    after(patch, Tracker, "committed", last_report_wins)
 
 
 def late_report_counts(patch: pytest.MonkeyPatch) -> None:
@@ -392,23 +391,13 @@ def part_counts_whole(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Tracker, "settle", settle)
 
 
-@pytest.mark.parametrize(
-    "mutate",
-    [
-        commit_on_receive,
-        furthest_settled,
-        no_epoch,
-        contiguous_positions,
-        settled_twice,
-        off_by_one,
-        leak,
-        failed_commit_forgotten,
-        commit_after_revoke,
-        regress,
-        late_report_counts,
-        part_counts_whole,
-    ],
-)
+MUTANTS = (
+    commit_on_receive, furthest_settled, no_epoch, contiguous_positions, settled_twice, off_by_one, leak,
+    failed_commit_forgotten, commit_after_revoke, regress, late_report_counts, part_counts_whole,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("mutate", MUTANTS)
 def test_a_mutant_is_caught(
     mutate: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
