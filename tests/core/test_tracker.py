@@ -26,16 +26,9 @@ from eventspan.tracker import Commit, Entry, Lane, Tracker
 
 LANES = ("a", "b")
 RARE = {
-    "late settle",
-    "commit out of order",
-    "failed commit",
-    "late commit report",
-    "split batch",
-    "batch over two lanes",
-    "empty span",
-    "rewind",
-    "nack",
-}
+    "late settle", "commit out of order", "failed commit", "late commit report", "split batch",
+    "batch over two lanes", "empty span", "rewind", "nack",
+}  # fmt: skip
 REACHED: Counter[str] = Counter()
 
 
