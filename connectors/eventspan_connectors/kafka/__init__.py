@@ -25,11 +25,14 @@ def url(text: str) -> Mapping[str, Any]:
     return found | query
 
 
+SOURCE = SourceSpec(KafkaSource, Source, SourceTraits(sortable=True, stable=True, shared=True))
+SINK = SinkSpec(KafkaSink, Sink, SinkTraits(keeps_order=True), destinations=("topic",))
+
 connector = Connector(
     name="kafka",
     summary="Topics of Apache Kafka and what speaks its protocol",
-    source=SourceSpec(KafkaSource, Source, SourceTraits(sortable=True, stable=True, shared=True)),
-    sink=SinkSpec(KafkaSink, Sink, SinkTraits(keeps_order=True), destinations=("topic",)),
+    source=SOURCE,
+    sink=SINK,
     url=url,
     bindings={"binary": KafkaBinding("binary"), "structured": KafkaBinding("structured")},
 )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
-from eventspan.attributes import TYPES, canonical, check, is_event_format, media_type, typed
+from eventspan.attributes import TYPES, canonical, check, check_name, is_event_format, media_type, typed
 from eventspan.errors import Undecodable
 from eventspan.event import Event, Header, Transport, Value
 
@@ -98,6 +98,7 @@ class KafkaBinding:
         name = "datacontenttype" if folded == CONTENT_TYPE else None
         if folded[:3] in ("ce_", "ce-"):
             name = folded[3:]
+            check_name(name)
         if len(self._names) < _LIMIT:
             self._names[native] = name
         return name

@@ -1,5 +1,6 @@
 """Looking at a cluster without joining a group: topics, positions, ends, permissions."""
 
+import contextlib
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -74,7 +75,8 @@ class Lookup:
             raise unusable(error) from error
 
     def close(self) -> None:
-        self._consumer.close()
+        with contextlib.suppress(RuntimeError):  # closed twice
+            self._consumer.close()
 
     def verify(self) -> None:
         """Reach the cluster, find every named topic, and ask for the group's positions."""

@@ -14,6 +14,7 @@ from eventspan.event import Event
 from eventspan.failpoints import FailpointError, failpoint
 from eventspan.settings import is_template
 from eventspan_connectors.kafka import binding, checks, target
+from eventspan_connectors.kafka.blocking import Blocking
 from eventspan_connectors.kafka.config import KafkaSink, is_topic
 from eventspan_connectors.kafka.errors import translate
 from eventspan_connectors.kafka.pump import Pump
@@ -34,6 +35,7 @@ class Sink:
         self._topic = None if is_template(settings.topic) else settings.topic
         self._native = settings.envelope == "auto"
         self._carry = settings.key_from == "transport"
+        self._blocking = Blocking()
         self._pump: Pump | None = None
         self._limits = target.Limits()
         self._single = False
@@ -48,7 +50,7 @@ class Sink:
         if self._connections > 1:
             failpoint("reconnect.start")
         await self._drop()
-        self._limits = await asyncio.to_thread(target.inspect, self._settings)
+        self._limits = await self._blocking.run(target.inspect, self._settings)
         extra = {"batch.num.messages": 1} if self._single else {}
         loop = asyncio.get_running_loop()
         self._pump = Pump(self._settings, self._limits.options() | extra, lambda e: self._heard_from(loop, e))
@@ -77,7 +79,7 @@ class Sink:
         def look() -> None:
             target.inspect(self._settings)
 
-        return await asyncio.to_thread(checks.sink, self._settings, look)
+        return await self._blocking.run(checks.sink, self._settings, look)
 
     def _running(self) -> Pump:
         if self._error is not None:
@@ -213,10 +215,11 @@ class Sink:
         self._open.clear()
 
     async def _drop(self) -> None:
-        pump, self._pump = self._pump, None
-        if pump is not None:
-            pump.stop()
-            await asyncio.to_thread(pump.join, CLOSE_SECS)
+        await self._blocking.idle()
+        if self._pump is not None:
+            self._pump.stop()
+            await self._blocking.run(self._pump.join, CLOSE_SECS)
+            self._pump = None
 
 
 _GIVEN_UP = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._FATAL, KafkaError._DESTROY)

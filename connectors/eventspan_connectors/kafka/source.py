@@ -15,6 +15,7 @@ from eventspan.event import Event, Position
 from eventspan.failpoints import failpoint
 from eventspan.tracker import Commit, Tracker
 from eventspan_connectors.kafka import checks, positions
+from eventspan_connectors.kafka.blocking import Blocking
 from eventspan_connectors.kafka.browse import browse
 from eventspan_connectors.kafka.commits import Committer, offsets_of
 from eventspan_connectors.kafka.config import KafkaSource
@@ -44,6 +45,7 @@ class Source:
         self._settings = settings
         self._context = context
         self._maker = Maker(settings)
+        self._blocking = Blocking()
         self._tracker = Tracker(self._moved)
         self._committer = Committer(self._tracker, self._send, self._commit_failed)
         self._ready: deque[_Arrival] = deque()
@@ -61,22 +63,26 @@ class Source:
         self._connections = 0
 
     async def connect(self) -> None:
+        await self._blocking.idle()
         if self._lookup is not None and self._error is None:
             return
         self._connections += 1
         if self._connections > 1:
             failpoint("reconnect.start")
         await self._drop()
-        lookup = await asyncio.to_thread(Lookup, self._settings)
-        try:
-            await asyncio.to_thread(lookup.verify)
-        except BaseException:
-            # In a thread of its own: a cancelled call may still be using the client.
-            asyncio.get_running_loop().run_in_executor(None, lookup.close)
-            raise
-        self._lookup, self._error, self._closing = lookup, None, False
+        await self._blocking.run(self._open)
+        self._error, self._closing = None, False
         if self._connections > 1:
             failpoint("reconnect.after")
+
+    def _open(self) -> None:
+        lookup = Lookup(self._settings)
+        try:
+            lookup.verify()
+        except BaseException:
+            lookup.close()
+            raise
+        self._lookup = lookup
 
     async def read(self) -> Batch:
         failpoint("source.before_poll")
@@ -104,20 +110,20 @@ class Source:
             self._owner.hold(False)
 
     async def bound(self) -> None:
-        self._ends = await asyncio.to_thread(positions.ends, self._connected())
+        self._ends = await self._blocking.run(positions.ends, self._connected())
 
     async def positions(self) -> Mapping[str, Position | None]:
-        return await asyncio.to_thread(positions.committed, self._connected())
+        return await self._blocking.run(positions.committed, self._connected())
 
     async def lag(self) -> Mapping[str, int]:
-        return await asyncio.to_thread(positions.lag, self._connected(), self._settings.start)
+        return await self._blocking.run(positions.lag, self._connected(), self._settings.start)
 
     async def seek(self, targets: Mapping[str, Target]) -> Mapping[str, Position]:
         """Refused while a group that reads elsewhere owns the lane."""
         lookup = self._connected()
-        offsets = await asyncio.to_thread(positions.resolve, lookup, targets)
+        offsets = await self._blocking.run(positions.resolve, lookup, targets)
         if self._owner is None:
-            await asyncio.to_thread(lookup.commit, offsets)
+            await self._blocking.run(lookup.commit, offsets)
         else:
             foreign = [lane for lane in _lanes(offsets) if not self._tracker.owns(lane)]
             if foreign:
@@ -130,7 +136,7 @@ class Source:
         return browse(self._settings, self._maker, self._connected())
 
     async def check(self) -> Sequence[Finding]:
-        return await asyncio.to_thread(checks.source, self._settings)
+        return await self._blocking.run(checks.source, self._settings)
 
     def _connected(self) -> Lookup:
         if self._lookup is None:
@@ -198,16 +204,17 @@ class Source:
     async def _drop(self) -> None:
         """Leave the group after a last commit, and forget what was read from it."""
         self._closing = True
-        owner, self._owner = self._owner, None
-        lookup, self._lookup = self._lookup, None
-        if owner is not None:
-            owner.stop()
-            await asyncio.to_thread(owner.join, CLOSE_SECS)
-            if owner.is_alive():
-                owner.mute()
+        await self._blocking.idle()
+        if self._owner is not None:
+            self._owner.stop()
+            await self._blocking.run(self._owner.join, CLOSE_SECS)
+            if self._owner.is_alive():
+                self._owner.mute()
             await asyncio.sleep(0)  # what the thread said last is heard first
-        if lookup is not None:
-            await asyncio.to_thread(lookup.close)
+            self._owner = None
+        if self._lookup is not None:
+            await self._blocking.run(self._lookup.close)
+            self._lookup = None
         for lane in self._tracker.lanes:
             self._tracker.revoke(lane)
         self._committer.reset()
