@@ -6,9 +6,14 @@ could be given the very port it connects to as its own, connect to itself and ke
 
 import random
 import socket
+import threading
+from itertools import islice
 from pathlib import Path
 
 _LOWEST = 15_000
+_given: set[int] = set()
+"""Servers start in threads of one process: a port picked and not bound yet must not be picked again."""
+_picking = threading.Lock()
 _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
@@ -35,10 +40,10 @@ def _is_free(port: int) -> bool:
 def free_ports(count: int) -> list[int]:
     """Distinct ports, free at this moment, picked at random so that parallel runs seldom meet."""
     candidates = range(_LOWEST, max(_below_ephemeral(), _LOWEST + 5_000))
-    found: list[int] = []
-    for port in random.sample(candidates, len(candidates)):
-        if _is_free(port):
-            found.append(port)
-        if len(found) == count:
-            return found
-    raise OSError(f"{count} free loopback ports wanted, {len(found)} found")
+    shuffled = random.sample(candidates, len(candidates))
+    with _picking:
+        found = list(islice((port for port in shuffled if port not in _given and _is_free(port)), count))
+        _given.update(found)
+    if len(found) < count:
+        raise OSError(f"{count} free loopback ports wanted, {len(found)} found")
+    return found

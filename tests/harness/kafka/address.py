@@ -17,7 +17,7 @@ class SecureListener:
     plain: Mapping[str, str] = field(default_factory=dict)
     scram: Mapping[str, str] = field(default_factory=dict)
 
-    def client_settings(self, user: str, password: str | None = None) -> dict[str, str]:
+    def client_settings(self, user: str, password: str | None = None) -> dict[str, str | int | float | bool]:
         """Settings of a librdkafka client for `user`; another `password` makes the login fail."""
         known = self.plain.get(user) or self.scram.get(user) or ""
         return {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.certificates import Certificates
 
-_SINGLE_NODE = {
+SINGLE_NODE = {
     # One node cannot hold three replicas: without these no group and no transaction works.
     "offsets.topic.replication.factor": "1",
     "transaction.state.log.replication.factor": "1",
@@ -63,7 +63,7 @@ def properties(listeners: Listeners, data: Path, security: Mapping[str, str]) ->
             "advertised.listeners": clients,
             "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL",
             "log.dirs": str(data),
-            **_SINGLE_NODE,
+            **SINGLE_NODE,
             **security,
         }.items()
     )

@@ -84,6 +84,14 @@ class RabbitServer:
         self.stop()
         self.start()
 
+    def sync_definitions(self) -> None:
+        """Bring what was declared so far to disk.
+
+        The node writes queues, exchanges and bindings up to seconds after it has confirmed them: a queue
+        declared just before kill -9 is lost, together with the confirmed messages in it.
+        """
+        self.control("eval", "mnesia:sync_log().")
+
     def close_connections(self, reason: str = "closed by a test") -> None:
         """Close every client's connection from the broker's side (320, CONNECTION_FORCED)."""
         self.control("close_all_connections", reason)
