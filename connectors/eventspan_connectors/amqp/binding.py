@@ -152,25 +152,26 @@ def transport_of(raw: bytes, body: bytes, onto: Transport) -> Transport:
     Headers of ours become the key, the time, and the difference between an empty body and
     none; they and the broker's delivery count are not seen as headers.
     """
+    onto.body = body or None
     try:
         headers, properties = codec.decode(raw)
-    finally:
+    except codec.Malformed:
         onto.properties = {CONTENT_HEADER: raw}
-        onto.body = body or None
+        raise
     properties[CONTENT_HEADER] = raw
     onto.properties = properties
-    seconds = properties.pop("timestamp", None)
-    if seconds is not None:
-        onto.timestamp = seconds * 1000
+    if "timestamp" in properties:
+        onto.timestamp = properties.pop("timestamp") * 1000
     onto.headers = headers
-    if any(header.startswith(_MARKED) for header, _ in headers):
+    # Where the bytes do not hold the names, no header can have them.
+    if _MARKS[0] in raw or _MARKS[1] in raw:
         onto.headers = [
             (_unescaped(header), value) for header, value in headers if not _ours(header, value, onto)
         ]
     return onto
 
 
-_MARKED = ("eventspan-", _COUNT)
+_MARKS = (b"eventspan-", _COUNT.encode())
 
 
 def _unescaped(header: str) -> str:

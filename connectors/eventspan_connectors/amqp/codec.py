@@ -26,6 +26,7 @@ PROPERTIES = tuple(_BITS)
 LONG = Struct(">I").pack
 _U32 = Struct(">I").unpack_from
 _U64 = Struct(">Q")
+_TYPED_SIZE = Struct(">BI").unpack_from
 _NUMBERS: Mapping[int, Struct] = {
     ord(kind): Struct(">" + code)
     for kind, code in {
@@ -115,16 +116,20 @@ def _pairs(raw: bytes, at: int, depth: int) -> tuple[list[Header], int]:
         raise Malformed("a table is cut off or nested too deep")
     at += 4
     found: list[Header] = []
+    append, names, size = found.append, _names, _TYPED_SIZE
     while at < stop:
         value_at = at + 1 + raw[at]
         key = raw[at + 1 : value_at]
-        name = _names.get(key) or _name(key)
-        if raw[value_at] == 83:  # S, by far the most frequent, without a further call
-            at = value_at + 5 + _U32(raw, value_at + 1)[0]
-            found.append((name, _text(raw[value_at + 5 : at])))
+        kind, length = size(raw, value_at) if value_at + 5 <= stop else (raw[value_at], 0)
+        if kind == 83:  # S, by far the most frequent, without a further call
+            at = value_at + 5 + length
+            try:
+                append((names.get(key) or _name(key), raw[value_at + 5 : at].decode()))
+            except UnicodeDecodeError:
+                append((_name(key), raw[value_at + 5 : at]))
         else:
             value, at = _value(raw, value_at, depth)
-            found.append((name, value))
+            append((names.get(key) or _name(key), value))
     if at != stop:
         raise Malformed("a table has another length than it says")
     return found, at
