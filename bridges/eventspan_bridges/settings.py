@@ -158,6 +158,6 @@ def load(paths: Sequence[Path], environment: Mapping[str, str] = os.environ) -> 
 
     """
     # ruamel and the checks are heavy, and a bridge built in Python needs neither.
-    from eventspan_bridges.check import check  # noqa: PLC0415
+    from eventspan_bridges.check import check
 
     return check(paths, environment).accepted()
