@@ -40,6 +40,8 @@ class Scope:
 
     findings: Findings
     connections: Mapping[str, Node] = field(default_factory=dict)
+    loaded: dict[str, Connector] = field(default_factory=dict)
+    """Connectors found so far: looking one up reads the metadata of everything installed."""
 
 
 def source(scope: Scope, node: Node, at: Place) -> End | None:
@@ -144,7 +146,7 @@ def _chosen(scope: Scope, node: Node, at: Place, role: str) -> tuple[Connector, 
     if name is None:
         scope.findings.add("ES102", at, "'type' is missing", "installed: " + ", ".join(registry.names()))
         return None
-    connector = _loaded(scope.findings, name)
+    connector = _loaded(scope, name)
     if connector is None:
         return None
     if getattr(connector, role) is None:
@@ -177,14 +179,17 @@ def _used(scope: Scope, node: Node, at: Place) -> Node | None:
     return replace(node, value={**connection.value, **node.value}, keys={**connection.keys, **node.keys})
 
 
-def _loaded(findings: Findings, name: Node) -> Connector | None:
+def _loaded(scope: Scope, name: Node) -> Connector | None:
+    findings = scope.findings
     if name.text is None:
         findings.add(
             "ES103", name.place, "needs the name of a connector", "installed: " + ", ".join(registry.names())
         )
         return None
     try:
-        return registry.load(name.text)
+        if name.text not in scope.loaded:
+            scope.loaded[name.text] = registry.load(name.text)
+        return scope.loaded[name.text]
     except UnknownConnector as error:
         guess = near(name.text, registry.names())
         findings.add("ES301", name.place, str(error), f"{guess} {error.help}" if guess else error.help)
