@@ -131,6 +131,8 @@ class Owner(threading.Thread):
             consumer.commit(offsets=offsets, asynchronous=True)
         except KafkaException as error:
             self._say(self._handler.committed, error.args[0], offsets)
+        except RuntimeError:
+            return  # closed meanwhile, after a last commit of everything settled
 
     def taken(self) -> None:
         """Say that a batch was read, so that there is room for another."""

@@ -1,5 +1,6 @@
 """A producer and the thread that polls it."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +32,13 @@ class Pump(threading.Thread):
         while not self._stopping:
             self.producer.poll(POLL_SECS)
         self.producer.purge()
-        self.producer.flush(FLUSH_SECS)
+        if not self.producer.flush(FLUSH_SECS):
+            self.producer.close()  # with nothing left it does not wait; its threads end here
+
+    def give_up(self) -> None:
+        """Drop what has not been confirmed; it is reported as failed."""
+        with contextlib.suppress(RuntimeError):  # closed already
+            self.producer.purge(blocking=False)
 
     def stop(self) -> None:
         """End within seconds; from any thread."""

@@ -208,7 +208,7 @@ class Sink:
         if self._error is None:
             self._error = error if isinstance(error, EventspanError) else NotConnected(str(error))
         if self._pump is not None:
-            self._pump.producer.purge(blocking=False)
+            self._pump.give_up()
         for receipt in self._open:
             if not receipt.future.done():
                 receipt.future.set_exception(self._error)

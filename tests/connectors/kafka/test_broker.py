@@ -30,7 +30,12 @@ from harness.kafka import KafkaAddress
 from harness.kafka.topics import make_topic
 
 pytestmark = pytest.mark.broker("kafka")
-CE = [("ce_id", b"1"), ("ce_source", b"/s"), ("ce_type", b"t"), ("ce_specversion", b"1.0")]
+CE: list[tuple[str, str | bytes | None]] = [
+    ("ce_id", b"1"),
+    ("ce_source", b"/s"),
+    ("ce_type", b"t"),
+    ("ce_specversion", b"1.0"),
+]
 
 
 @asynccontextmanager
@@ -154,7 +159,7 @@ async def test_latest_is_kept_from_the_first_assignment_on(kafka: KafkaAddress, 
     async with reading(kafka.bootstrap, topic, start="latest") as source:
         waiting = asyncio.create_task(source.read())
         async with asyncio.timeout(20):
-            while (await source.positions())[f"{topic}:0"] is None:
+            while (await source.positions())[f"{topic}:0"] is None:  # noqa: ASYNC110 -- the group tells nobody
                 await asyncio.sleep(0.02)
         waiting.cancel()
     await put(kafka.bootstrap, topic, numbered(3, 5))
@@ -169,6 +174,7 @@ async def test_aborted_transactions_leave_gaps_that_end(kafka: KafkaAddress, pla
     for turn, end in enumerate((producer.commit_transaction, producer.abort_transaction) * 2):
         producer.begin_transaction()
         producer.produce(topic, b"%d" % turn, headers=CE)
+        producer.flush(10)
         await asyncio.to_thread(end, 30)
     async with reading(kafka.bootstrap, topic) as source:
         await source.bound()
@@ -184,7 +190,12 @@ async def test_records_go_through_untouched(kafka: KafkaAddress, place: str) -> 
     topic, copy = make_topic(kafka.bootstrap, place), make_topic(kafka.bootstrap, f"{place}-copy")
     odd = [*CE, ("a", b"1"), ("a", None), ("a", b""), ("CE_ID", b"1"), ("é", b"\xff"), *[("n", b"v")] * 2000]
     unknown = [*CE, ("content-type", b"application/cloudevents+foo")]
-    records = [(odd, b"\xff\x00", b"\xff"), (unknown, b"v", None), (CE, None, b""), (CE, b"", b"k")]
+    records: list[tuple[list[tuple[str, str | bytes | None]], bytes | None, bytes | None]] = [
+        (odd, b"\xff\x00", b"\xff"),
+        (unknown, b"v", None),
+        (CE, None, b""),
+        (CE, b"", b"k"),
+    ]
     producer = Producer({"bootstrap.servers": kafka.bootstrap})
     for headers, value, key in records:
         producer.produce(topic, value, key, headers=headers, timestamp=1_600_000_000_000)
