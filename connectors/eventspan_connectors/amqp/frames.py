@@ -8,6 +8,8 @@ from struct import Struct
 from typing import Protocol, TypeAlias
 
 _FRAME = Struct(">BHI").unpack_from
+_CONTENT = Struct(">BHIIQ").unpack_from
+_U32 = Struct(">I").unpack_from
 _METHOD = Struct(">I").unpack_from
 _U64 = Struct(">Q").unpack_from
 _U16 = Struct(">H").unpack_from
@@ -92,7 +94,7 @@ class Splitter:
         """Take data in; returns what the library should see. Raises ``FrameError``."""
         if self._rest:
             data = self._rest + data
-        if not self._started:
+        if not self._started and data:
             if data[:1] != b"\x01":
                 raise FrameError("the server does not speak AMQP 0-9-1")
             self._started = True
@@ -120,11 +122,26 @@ class Splitter:
             if message is not None and kind in (2, 3):
                 self._content(channel, message, kind, data[at + 7 : end])
             elif kind == 1 and channel in inboxes and _METHOD(data, at + 7)[0] in _ANNOUNCE:
-                partial[channel] = _Message(_METHOD(data, at + 7)[0], data[at + 11 : end])
+                end = self._announced(data, at, end, channel) - 1
             elif kind != 1 or self._method(channel, data[at + 7 : end]):
                 passed.append(data[at : end + 1])
             at = end + 1
         return at
+
+    def _announced(self, data: bytes, at: int, end: int, channel: int) -> int:
+        """Take a message that is there as a whole, or note what it begins with; returns what follows."""
+        method = _METHOD(data, at + 7)[0]
+        stop = _whole(data, end + 1, channel) if method == _DELIVER else 0
+        if not stop:
+            self._partial[channel] = _Message(method, data[at + 11 : end])
+            return end + 1
+        tag = at + 12 + data[at + 11]
+        middle = end + 8 + _U32(data, end + 4)[0]
+        header, body = data[end + 20 : middle], data[middle + 8 : stop]
+        self.inboxes[channel].deliveries.append(
+            (_U64(data, tag)[0], data[tag + 8], data[tag + 9 : end], header, body)
+        )
+        return stop + 1
 
     def _content(self, channel: int, message: _Message, kind: int, payload: bytes) -> None:
         if (kind == 2) != (message.left < 0):
@@ -175,6 +192,23 @@ class Splitter:
             self._watcher.blocked(payload[5 : 5 + payload[4]].decode("utf-8", "replace"))
         elif method == _UNBLOCKED:
             self._watcher.blocked(None)
+
+
+def _whole(data: bytes, at: int, channel: int) -> int:
+    """Where the body of a message ends if header and one body frame are there; 0 otherwise."""
+    if len(data) < at + 30:
+        return 0
+    kind, number, length, _, size = _CONTENT(data, at)
+    middle = at + 7 + length
+    if kind != 2 or number != channel or length < 14 or len(data) < middle + 8:
+        return 0
+    if data[middle] != 0xCE:
+        raise FrameError("a frame does not end where it says")
+    kind, number, length = _FRAME(data, middle + 1)
+    stop: int = middle + 8 + length
+    if kind != 3 or number != channel or length != size or len(data) <= stop or data[stop] != 0xCE:
+        return 0
+    return stop
 
 
 def _reason(payload: bytes) -> tuple[int, str]:

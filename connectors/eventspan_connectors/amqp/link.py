@@ -8,6 +8,7 @@ shorter way than a task each. Whatever the library raises leaves here as one of 
 import asyncio
 import logging
 import ssl
+import struct
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -40,7 +41,7 @@ class _Protocol(asyncio.StreamReaderProtocol):
     def data_received(self, data: bytes) -> None:
         try:
             passed = self._link.splitter.feed(data)
-        except (FrameError, IndexError, ValueError) as error:
+        except (FrameError, IndexError, struct.error) as error:
             self._link.broken(NotConnected(f"{self._link.peer}: {error}"))
             return
         if not passed and time.monotonic() - self._beat > 1:

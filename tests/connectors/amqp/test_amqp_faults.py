@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from eventspan import Context, Event, Halted, NotConnected, PartialWrite, Rejected
+from eventspan import Context, EndOfStream, Event, Halted, NotConnected, PartialWrite, Rejected
 from eventspan.testing.events import numbered, spans_of
 from eventspan_connectors.amqp import connector
 from eventspan_connectors.amqp.errors import NotConfirmed
@@ -138,8 +138,7 @@ async def drained(url: str, queue: str) -> set[str]:
     while True:
         try:
             batch = await end.read()
-        except Exception as error:  # noqa: BLE001 -- asserted
-            assert type(error).__name__ == "EndOfStream", repr(error)
+        except EndOfStream:
             break
         seen |= {event.id for event in batch.events}
         batch.ack()
@@ -161,10 +160,9 @@ async def test_a_full_queue_is_no_refusal(rabbitmq: RabbitAddress, place: str) -
 
 
 async def test_a_deleted_queue_halts_its_reader(rabbitmq: RabbitAddress, place: str) -> None:
-    await fill(rabbitmq.url, place, numbered(2))
+    await fill(rabbitmq.url, place, [])
     end = source(rabbitmq.url, place)
     await end.connect()
-    await end.read()
     other = source(rabbitmq.url, place)
     await other.connect()
     assert other._link is not None
@@ -172,8 +170,7 @@ async def test_a_deleted_queue_halts_its_reader(rabbitmq: RabbitAddress, place: 
     await other._link.call(channel.queue_delete(place))
     async with asyncio.timeout(8):
         with pytest.raises(Halted, match=place):
-            while True:
-                await end.read()
+            await end.read()
     await end.close()
     await other.close()
 
