@@ -3,10 +3,10 @@
 import os
 import select
 
-from eventspan import Halted, NotConnected
+from eventspan import NotConnected
 from eventspan_connectors.file.config import STANDARD
 from eventspan_connectors.file.errors import translated
-from eventspan_connectors.file.lines import Line, cut
+from eventspan_connectors.file.lines import Limits, Line, check_length, cut
 from eventspan_connectors.file.position import START, Position
 
 _BLOCK = 2**18
@@ -33,16 +33,14 @@ class Input:
         self._data, self._start = self._data[self.at.offset - self._start :], self.at.offset
         if b"\n" not in self._data and not self._closed:
             self._receive()
-        found = cut(self._data, self.at.offset, self.at.line, limit, complete=self._closed)
+        end = self._data.find(b"\n")
+        check_length("standard input", self.at.line, len(self._data) if end < 0 else end, self._max_line)
+        limits = Limits(limit, self._max_line)
+        found = cut(self._data, self.at.offset, self.at.line, limits, complete=self._closed)
         self.ended = self._closed and found.offset == self._start + len(self._data)
         return found.lines, Position(found.offset, found.number, "")
 
     def _receive(self) -> None:
-        if len(self._data) > self._max_line:
-            raise Halted(
-                f"standard input:{self.at.line}: the line is longer than {self._max_line} bytes",
-                help="raise max_line",
-            )
         with translated(STANDARD):
             if select.select([self._file], [], [], _MOMENT_SECS)[0]:
                 block = os.read(self._file, _BLOCK)

@@ -4,9 +4,9 @@ import os
 import stat
 from pathlib import Path
 
-from eventspan import ConfigError, Halted
+from eventspan import ConfigError
 from eventspan_connectors.file.errors import translated
-from eventspan_connectors.file.lines import Line, cut
+from eventspan_connectors.file.lines import Limits, Line, check_length, cut
 from eventspan_connectors.file.position import SPAN, START, Position, lost, mark, parse
 
 _BLOCK = 2**18
@@ -35,33 +35,33 @@ class Tail:
         was cut or replaced.
         """
         with translated(self.path):
-            self._check_same()
+            self._check_same(complete=complete)
             data = self._ahead()
-            found = cut(data, self.at.offset, self.at.line, limit, complete=complete and self.ended)
+            limits = Limits(limit, self._max_line)
+            found = cut(data, self.at.offset, self.at.line, limits, complete=complete and self.ended)
             self.ended = self.ended and found.offset == self.at.offset + (len(data) if complete else 0)
             return found.lines, self._position(found.offset, found.number)
 
     def _ahead(self) -> bytes:
         """A block at least, and at least one line unless the file ends before."""
         data, stop = b"", 2**62 if self.stop is None else self.stop
-        while b"\n" not in data and len(data) <= self._max_line:
+        while (end := data.find(b"\n")) < 0 and len(data) <= self._max_line:
             at = self.at.offset + len(data)
-            block = os.pread(self._file, max(0, min(_BLOCK, stop - at)), at)
+            block = os.pread(self._file, max(0, min(max(_BLOCK, len(data)), stop - at)), at)
             data += block
             self.ended = not block
             if self.ended:
                 return data
-        if (data.find(b"\n") if b"\n" in data else len(data)) > self._max_line:
-            where = f"{self.name}:{self.at.line}"
-            raise Halted(f"{where}: the line is longer than {self._max_line} bytes", help="raise max_line")
+        check_length(self.name, self.at.line, len(data) if end < 0 else end, self._max_line)
         return data
 
-    def _check_same(self) -> None:
-        opened, now = os.fstat(self._file), self.path.stat()
+    def _check_same(self, *, complete: bool) -> None:
+        opened = os.fstat(self._file)
         if opened.st_size < self.at.offset:
             raise lost(self.name, f"it has {opened.st_size} bytes and was read up to {self.at.offset}")
-        if opened.st_size == self.at.offset and not os.path.samestat(opened, now):
-            raise lost(self.name, "it was replaced by another file")
+        # The former file is read to its end first: nothing of it is lost by a rotation.
+        if not complete and opened.st_size == self.at.offset and not _is_at(self.path, opened):
+            raise lost(self.name, "it was moved, deleted or replaced by another file")
 
     def _position(self, offset: int, number: int) -> Position:
         return Position(offset, number, mark(os.pread(self._file, min(SPAN, offset), max(0, offset - SPAN))))
@@ -124,6 +124,13 @@ def last_end(file: int) -> int:
             return start + at + 1
         size = start
     return 0
+
+
+def _is_at(path: Path, opened: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(path.stat(), opened)
+    except FileNotFoundError:
+        return False
 
 
 def _open(path: Path) -> int:
