@@ -283,7 +283,9 @@ def test_only_what_is_used_is_imported(tmp_path: Path) -> None:
     path = tmp_path / "f.yaml"
     path.write_text(one())
     program = (
-        "import sys, pathlib\nfrom eventspan_bridges.settings import load\nload([pathlib.Path(sys.argv[1])])\n"
+        "import sys, pathlib\n"
+        "from eventspan_bridges.settings import load\n"
+        "load([pathlib.Path(sys.argv[1])])\n"
         "print([m for m in ('cel_expr_python', 'confluent_kafka', 'aio_pika') if m in sys.modules])"
     )
     shown = subprocess.run(
