@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 
 from eventspan.endpoint import Finding, Level
 from eventspan.errors import EventspanError
@@ -17,7 +18,7 @@ def findings(settings: DatabaseSettings) -> Sequence[Finding]:
     path, subject = settings.path, f"file {settings.path}"
     try:
         with translated(path):
-            if not os.path.lexists(path):
+            if not _is_there(path):
                 return [_absent(settings)]
             refuse_special(path)
             with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
@@ -27,6 +28,14 @@ def findings(settings: DatabaseSettings) -> Sequence[Finding]:
     if not os.access(path, os.W_OK):
         return [Finding(subject, Level.FAILED, "it is there, but not ours to write")]
     return [Finding(subject, Level.OK, f"holds log {settings.log!r} or can")]
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _absent(settings: DatabaseSettings) -> Finding:
