@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 _LOG_TAIL = 4_000
-_alive: set["Child"] = set()
+_GUARD = Path(__file__).with_name("guard.py")
 
 
 class Child:
@@ -41,7 +41,7 @@ class Child:
                 cwd=self.log.parent,
                 start_new_session=True,
             )
-        _alive.add(self)
+        _children.add(self)
 
     @property
     def pid(self) -> int:
@@ -58,40 +58,73 @@ class Child:
     def exit_status(self) -> int | None:
         return None if self._process is None else self._process.poll()
 
-    def wait(self, timeout: float) -> None:
-        """Wait for the end; subprocess.TimeoutExpired after `timeout` seconds."""
-        if self._process is not None:
-            self._process.wait(timeout)
-            _alive.discard(self)
-
     def stop(self, timeout: float = 30.0) -> None:
-        """Ask it to end by SIGTERM, and kill it with its whole group if it does not in `timeout` seconds."""
-        if not self.running:
+        """Ask it to end by SIGTERM; after `timeout` seconds, kill it with its whole group."""
+        if self._process is None or not self.running:
             return
-        os.kill(self.pid, signal.SIGTERM)
-        try:
-            self.wait(timeout)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        self._process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout)
+        self.kill()
 
     def kill(self) -> None:
-        """SIGKILL to the process and all it started in its session's group."""
+        """SIGKILL to the process and all it started in its group, and wait for its end."""
         if self._process is None:
             return
         with suppress(ProcessLookupError):  # the group may have ended by itself
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(30)
-        _alive.discard(self)
+        _children.discard(self)
 
     def log_tail(self) -> str:
         """Last lines the process wrote, for error messages."""
         return self.log.read_text(errors="replace")[-_LOG_TAIL:] if self.log.exists() else ""
 
 
-def kill_all() -> None:
-    """Kill every child that still runs."""
-    for child in list(_alive):
-        child.kill()
+class _Children:
+    """Those that run, here and in the guard, which outlives a run that is killed."""
+
+    def __init__(self) -> None:
+        self._alive: set[Child] = set()
+        self._lock = threading.Lock()
+        self._guard: subprocess.Popen[str] | None = None
+
+    def add(self, child: Child) -> None:
+        with self._lock:
+            self._alive.add(child)
+            self._tell(f"+{child.pid}\n")
+
+    def discard(self, child: Child) -> None:
+        with self._lock:
+            if child in self._alive:
+                self._alive.remove(child)
+                self._tell(f"-{child.pid}\n")
+
+    def kill_all(self) -> None:
+        """Kill every child that still runs, and end the guard by closing its pipe."""
+        for child in list(self._alive):
+            child.kill()
+        if self._guard is not None:
+            self._guard.communicate()
+
+    def _tell(self, line: str) -> None:
+        if self._guard is None:
+            # Of its own session, so that a signal to the run's group does not reach it.
+            self._guard = subprocess.Popen(
+                [sys.executable, "-I", str(_GUARD)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                start_new_session=True,
+            )
+        if self._guard.stdin is not None:
+            self._guard.stdin.write(line)
+            self._guard.stdin.flush()
+
+
+_children = _Children()
+atexit.register(_children.kill_all)
 
 
 def end_on_sigterm() -> None:
@@ -102,6 +135,3 @@ def end_on_sigterm() -> None:
 
 def _exit(number: int, _frame: FrameType | None) -> None:
     sys.exit(128 + number)
-
-
-atexit.register(kill_all)
