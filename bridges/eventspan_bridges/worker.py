@@ -4,10 +4,10 @@ import asyncio
 import logging
 import os
 import signal
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from eventspan import owner
 from eventspan.errors import ConfigError, summary
 from eventspan.state import Lease, LeaseTaken, StateStore
 from eventspan_bridges import lifecycle
@@ -17,17 +17,11 @@ from eventspan_bridges.ends import Ends
 from eventspan_bridges.settings import BridgeSettings
 from eventspan_bridges.status import State
 
-RUN_VARIABLE = "EVENTSPAN_RUN"
-"""Names the run that the processes of one supervisor share."""
 RUN_LANE = "@run"
+"""The lease that says that a bridge runs."""
 EXIT_OK, EXIT_FAILED, EXIT_PENDING = 0, 1, 3
 
 log = logging.getLogger("eventspan")
-
-
-def run_owner() -> str:
-    """The run this process belongs to: its supervisor's, or its own."""
-    return os.environ.get(RUN_VARIABLE) or uuid.uuid4().hex
 
 
 class Worker:
@@ -71,8 +65,7 @@ class Worker:
                 await asyncio.wait(tasks.values())
                 watcher.cancel()
         finally:
-            for lease in self._leases:
-                self._state.release(lease)
+            self._release()
         return self._exit_code()
 
     def drain(self) -> None:
@@ -86,31 +79,35 @@ class Worker:
         for bridge in self.bridges.values():
             bridge.prod()
 
-    def handle_signals(self, leave: Callable[[], None]) -> None:
-        """SIGTERM and SIGINT drain, a second one calls ``leave``; SIGHUP prods."""
+    def handle_signals(self, leave: Callable[[int], None]) -> None:
+        """SIGTERM and SIGINT drain, a second one calls ``leave`` with its number; SIGHUP prods."""
         loop = asyncio.get_running_loop()
 
-        def on_stop() -> None:
+        def on_stop(number: int) -> None:
             if self._stopping.is_set():
-                leave()
+                leave(number)
             self.drain()
 
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, on_stop)
+            loop.add_signal_handler(number, on_stop, number)
         loop.add_signal_handler(signal.SIGHUP, self.prod)
 
     def _acquire(self) -> None:
-        owner = run_owner()
         for settings in self._settings:
             try:
-                self._leases.append(self._state.acquire(settings.name, RUN_LANE, owner))
+                self._leases.append(self._state.acquire(settings.name, RUN_LANE, owner.current()))
             except LeaseTaken as error:
-                for lease in self._leases:
-                    self._state.release(lease)
+                self._release()
                 raise ConfigError(
                     f"bridge {settings.name} is running already: {error}",
                     help="stop it, or give this one another name or state folder",
                 ) from error
+
+    def _release(self) -> None:
+        # What a supervisor holds for all its processes is given up by it alone.
+        if owner.VARIABLE not in os.environ:
+            for lease in self._leases:
+                self._state.release(lease)
 
     async def _keep(self, settings: BridgeSettings) -> None:
         """Run one bridge, again after what nobody has foreseen, until it is over."""
