@@ -43,7 +43,10 @@ _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s]*\Z").match
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]").search
 _INTEGER = re.compile(r"(?:0|-?[1-9][0-9]{0,9})\Z", re.ASCII).match
 _MAX, _MIN = 2**31 - 1, -(2**31)
+_OPTIONAL = ("subject", "datacontenttype", "dataschema", "time")
 _seen: set[str] = set()
+_media: set[str] = set()
+_MEMORY = 10_000
 
 
 def check(attributes: Mapping[str, Value]) -> None:
@@ -53,11 +56,19 @@ def check(attributes: Mapping[str, Value]) -> None:
             raise Undecodable(f"required attribute {name!r} is missing or empty")
     if attributes["specversion"] != "1.0":
         raise Undecodable("attribute 'specversion' is not 1.0")
+    text = ""
     for name, value in attributes.items():
         if name not in _seen:
             check_name(name)
-        _check_value(name, value)
-    for name in ("subject", "datacontenttype", "dataschema", "time"):
+        if value.__class__ is str:
+            text += value
+        else:
+            _check_value(name, value)
+    # One look at all of them: what is not plain ASCII is rare, and then looked at one by one.
+    if not (text.isascii() and text.isprintable()):
+        for name, value in attributes.items():
+            _check_value(name, value)
+    for name in _OPTIONAL:
         if name in attributes:
             _check_optional(name, attributes[name])
 
@@ -66,7 +77,7 @@ def check_name(name: str) -> None:
     """Raise ``Undecodable`` unless a name is lower-case letters and digits, and not ``data``."""
     if not _NAME(name) or name == "data":
         raise Undecodable(f"{name[:40]!r} is no attribute name")
-    if len(_seen) < 10_000 and len(name) <= 64:
+    if len(_seen) < _MEMORY and len(name) <= 64:
         _seen.add(name)
 
 
@@ -88,10 +99,17 @@ def _check_optional(name: str, value: Value) -> None:
         raise Undecodable(f"attribute {name!r} is empty or no text")
     if name == "time" and not _TIME(value):
         raise Undecodable("attribute 'time' is no RFC 3339 timestamp")
-    if name == "datacontenttype" and not _MEDIA(value):
-        raise Undecodable("attribute 'datacontenttype' is no media type")
+    if name == "datacontenttype" and value not in _media:
+        _check_media(value)
     if name == "dataschema" and not _URI(value):
         raise Undecodable("attribute 'dataschema' is no absolute URI")
+
+
+def _check_media(value: str) -> None:
+    if not _MEDIA(value):
+        raise Undecodable("attribute 'datacontenttype' is no media type")
+    if len(_media) < _MEMORY and len(value) <= 128:
+        _media.add(value)
 
 
 def canonical(value: Value) -> str:
