@@ -1,0 +1,1 @@
+"""Measures bridges beside what a user would write instead: ``make bench``."""
