@@ -232,6 +232,8 @@ class Bridge:
     async def pause(self) -> None:
         """Read nothing more; what is under way goes on."""
         self._open.clear()
+        for outlet in self.outlets.values():
+            await outlet.flush()
         if isinstance(self.source.endpoint, Pausable):
             await self.source.endpoint.pause()
         self.status.enter(State.PAUSED)

@@ -72,8 +72,10 @@ def letter(record: Event, why: Failure, *, native: bool) -> Event:
 
 def _beside(record: Event, why: Failure) -> Event:
     headers = [*_kept(record.transport.headers), *_headers(why)]
-    transport = msgspec.structs.replace(record.transport, headers=headers, properties=None)
-    return Event(transport, record.binding, None, None if record.binding else record.decoded)
+    transport = msgspec.structs.replace(record.transport, headers=headers)
+    # A raw record is nobody's event here: it is written as it came, whatever protocol takes it.
+    raw = record.binding is not None or record.fault is not None
+    return Event(transport, None, None, None if raw else record.decoded)
 
 
 def _kept(headers: Sequence[Header]) -> list[Header]:

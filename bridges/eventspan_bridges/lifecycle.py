@@ -23,13 +23,35 @@ async def run(bridge: Bridge, *, bounded: bool = False) -> None:
     """
     writers = [asyncio.create_task(outlet.run()) for outlet in bridge.every_outlet]
     reader = asyncio.create_task(bridge.read(bounded=bounded))
+    watch = asyncio.create_task(_watch_age(bridge))
     try:
         await _until_over(bridge, reader, writers)
         await _drain(bridge, reader)
     finally:
-        await _cancel([reader, *writers])
+        await _cancel([reader, watch, *writers])
     await _close(bridge)
     _raise_first([reader, *writers])
+
+
+async def _watch_age(bridge: Bridge) -> None:
+    """Say once when the oldest unsettled event gets too old, and once when it no longer is."""
+    limit = bridge.settings.delivery.max_age
+    old = False
+    while limit is not None:
+        await asyncio.sleep(max(limit / 4, 0.05))
+        age = bridge.window.age_secs()
+        if (age > limit) is not old:
+            old = not old
+            fields = {
+                "bridge": bridge.settings.name,
+                "age_secs": round(age),
+                "pending": bridge.counters.pending,
+            }
+            log.log(
+                logging.WARNING if old else logging.INFO,
+                "stalled" if old else "moving",
+                extra={"fields": fields},
+            )
 
 
 async def _until_over(bridge: Bridge, reader: asyncio.Task[None], writers: list[asyncio.Task[None]]) -> None:

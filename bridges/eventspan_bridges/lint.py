@@ -103,6 +103,13 @@ def _consumers(bridges: Sequence[BridgeSettings], findings: Findings) -> None:
 
 
 def _guarantee(bridge: BridgeSettings, findings: Findings) -> None:
+    if bridge.delivery.guarantee == "at_most_once":
+        findings.add(
+            "ES502", bridge.source.place,
+            f"at_most_once is refused: source ({bridge.source.connector.name}): "
+            "no source can make a position durable before its events are written yet",
+            "at_least_once loses nothing; filter repeats by (source, id) where they matter",
+        )  # fmt: skip
     if bridge.delivery.guarantee != "exactly_once":
         return
     for end in bridge.sinks.values():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection
@@ -12,6 +13,8 @@ from functools import partial
 
 from eventspan import NotConnected, Sink, SinkTraits
 from eventspan.endpoint import Buffering
+from eventspan.errors import summary
+from eventspan_bridges.ambiguity import still_owed
 from eventspan_bridges.backoff import full_jitter
 from eventspan_bridges.counters import Counters
 from eventspan_bridges.link import Link
@@ -19,6 +22,8 @@ from eventspan_bridges.ordering import Gate
 from eventspan_bridges.parcel import Parcel
 from eventspan_bridges.settings import Retry
 from eventspan_bridges.verdicts import Connection, Verdict, judge
+
+log = logging.getLogger("eventspan")
 
 QUIET_SECS = 10.0
 """How long writes under way may take to fail once one of them has."""
@@ -219,6 +224,18 @@ class Outlet:
         if worst.connection is not Connection.FINE and worst.reason is not None:
             self._trouble += 1
             await self.link.restore(worst.reason, self._trouble, halted=worst.connection is Connection.HALT)
+            await self._ask()
+
+    async def _ask(self) -> None:
+        """Leave out what arrived although nobody heard of it."""
+        try:
+            arrived, owed = await still_owed(self.link.endpoint, self._traits, list(self._front))
+        except Exception as error:  # noqa: BLE001 -- the sink is judged at the next write; a repeat loses nothing
+            log.debug("the sink could not be asked: %s", summary(error))
+            return
+        self._front = deque(owed)
+        for parcel in arrived:
+            self._end(parcel)
 
     def _judge(self, parcel: Parcel, error: Exception) -> Verdict:
         verdict = judge(error, len(parcel), self._traits)

@@ -70,7 +70,9 @@ class Parcel:
             self.then()
 
     def part(self, positions: Sequence[int]) -> Parcel:
-        """The same parcel with fewer events."""
+        """The same parcel with fewer events, in the same order; itself when none is missing."""
+        if len(positions) == len(self):
+            return self
         events = [self.events[at] for at in positions]
         parcel = Parcel(self.flight, events, [self.record(at) for at in positions], None, self.outcome)
         parcel.attempts, parcel.first_failure = self.attempts, self.first_failure

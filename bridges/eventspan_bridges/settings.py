@@ -42,7 +42,7 @@ class Delivery(Settings):
     """What a bridge promises, and how much it may hold unsettled."""
 
     guarantee: Literal["at_least_once", "exactly_once", "at_most_once"] = "at_least_once"
-    """``at_least_once``: nothing is lost, a crash may repeat. ``at_most_once``: a crash may lose."""
+    """``at_least_once``: nothing is lost, a crash may repeat. The others are refused for now."""
     ordering: Literal["key", "lane", "none"] = "key"
     """What keeps its order: events of one key, whole lanes, or nothing."""
     in_flight: Count = 4096

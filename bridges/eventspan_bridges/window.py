@@ -1,7 +1,6 @@
 """How much may be under way at once: events, bytes, and how long it has been."""
 
 import asyncio
-import time
 
 
 class Window:
@@ -32,7 +31,7 @@ class Window:
         """Note a batch that was read."""
         self.events += events
         self.bytes += size
-        self._starts[ticket] = time.monotonic()
+        self._starts[ticket] = asyncio.get_running_loop().time()
         if self.full:
             self._room.clear()
 
@@ -58,4 +57,4 @@ class Window:
     def age_secs(self) -> float:
         """How long the oldest unsettled batch has been under way."""
         first = next(iter(self._starts.values()), None)
-        return 0.0 if first is None else time.monotonic() - first
+        return 0.0 if first is None else asyncio.get_running_loop().time() - first

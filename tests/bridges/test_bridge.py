@@ -430,6 +430,39 @@ async def test_a_cut_behind_a_failed_event_does_not_let_its_key_pass() -> None:
 
 
 @virtual_time
+async def test_a_sink_that_knows_how_far_it_got_is_asked_instead_of_written_twice() -> None:
+    class Knowing(Collect):
+        reached: int | None = None
+
+        async def delivered(self, lane: str) -> int | None:
+            return self.reached
+
+    source, sink = Script(numbered(2), numbered(2, start=2), numbered(1, start=4)), Knowing()
+
+    def landed(events: Sequence[Event]) -> None:
+        sink.events += events
+        sink.reached = 2
+        raise NotConnected("reply cut off")
+
+    sink.cue(landed)
+    await lifecycle.run(make_bridge(source, sink))
+    assert sink.ids == ["0", "1", "2", "3", "4"]
+    assert source.committed == 5
+
+
+@virtual_time
+async def test_an_event_that_stays_too_long_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "eventspan")
+    source, sink = Script(numbered(1)), Collect()
+    sink.cue(sink.hold)
+    task = asyncio.create_task(lifecycle.run(make_bridge(source, sink, delivery={"max_age": 10.0})))
+    await asyncio.sleep(60)
+    assert [r.getMessage() for r in caplog.records].count("stalled") == 1
+    sink.held[0].set_result(None)
+    await task
+
+
+@virtual_time
 async def test_retries_end_where_the_file_says_so() -> None:
     source, sink, dead = Script(numbered(2)), Collect(), Collect()
     sink.cue(*[sink.refuse(["1"], TimeoutError())] * 3)
