@@ -1,12 +1,17 @@
 """Many bridges in one worker: none disturbs another, and the exit code tells what is left."""
 
 import asyncio
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from eventspan import ConfigError, Context, Halted, Rejected
 from eventspan.state import MemoryStore
+from eventspan.state_sqlite import SqliteStore
 from eventspan.testing.clock import virtual_time
 from eventspan.testing.doubles import Collect, Script
 from eventspan.testing.events import numbered
@@ -138,3 +143,27 @@ async def test_a_second_run_of_a_bridge_is_refused() -> None:
         await worker.run()
     state.release(held)
     assert Context().state is not state
+
+
+async def test_a_run_that_was_killed_does_not_keep_the_next_from_starting(tmp_path: Path) -> None:
+    _kill_a_run(tmp_path)
+    state, source = SqliteStore(tmp_path), Script(numbered(1))
+    worker = Worker([settings_of("b", source, Collect())], state, bounded=True)
+    assert await worker.run() == 0
+    assert source.committed == 1
+    state.close()
+
+
+_HOLD = """
+import os, signal, sys
+from pathlib import Path
+from eventspan.owner import current
+from eventspan.state_sqlite import SqliteStore
+SqliteStore(Path(sys.argv[1])).acquire("b", "@run", current())
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def _kill_a_run(state: Path) -> None:
+    killed = subprocess.run([sys.executable, "-c", _HOLD, str(state)], check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from eventspan.attributes import EMPTY_HEADER, KEY_HEADER, TIMESTAMP_HEADER
 from eventspan.event import Event, Header, Transport, Value
+from eventspan.record import FAILURE
 from eventspan_connectors.amqp import codec
 from eventspan_connectors.amqp.binding import CONTENT_HEADER, ESCAPE, STRUCTURED, attribute_of
 
@@ -47,11 +48,13 @@ class Writer:
         """Content header and body; raises ``Undecodable`` and ``codec.Unencodable``."""
         origin, kept = event.binding, event.transport
         native = (kept.properties or {}).get(CONTENT_HEADER) if origin is not None else None
-        if self.envelope == "auto" and native is not None and origin is not None and origin.name == "amqp":
+        same = self.envelope == "auto" and native is not None and origin is not None and origin.name == "amqp"
+        letter = same and _is_letter(kept)
+        if same and not letter:
             return self._untouched(native, kept)
         if self.envelope == "raw":
             return self._bare(event)
-        if event.fault is not None or event.opaque:
+        if letter or event.fault is not None or event.opaque:
             parts = [self._header(name) + header_value(value) for name, value in kept.headers]
             media = (kept.properties or {}).get("content_type")
             return self._message(parts, media, kept.body, kept)
@@ -171,6 +174,11 @@ class Writer:
         if self._persistent:
             raw = codec.persistent(raw)
         return raw, kept.body or b""
+
+
+def _is_letter(kept: Transport) -> bool:
+    """Whether the last headers say why it is a dead letter: the content header it came with lacks them."""
+    return bool(kept.headers) and kept.headers[-1][0].startswith(FAILURE)
 
 
 def header_value(value: Any) -> bytes:
