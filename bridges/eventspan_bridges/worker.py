@@ -100,7 +100,8 @@ class Worker:
                 self._release()
                 raise ConfigError(
                     f"bridge {settings.name} is running already: {error}",
-                    help="stop it, or give this one another name or state folder",
+                    help="stop it, or give this one another name or state folder; if its host is gone "
+                    f"for good: eventspan offsets release {settings.name}",
                 ) from error
 
     def _release(self) -> None:

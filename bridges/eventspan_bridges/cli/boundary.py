@@ -23,8 +23,11 @@ def guarded(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         return silence()
-    except (KeyboardInterrupt, click.Abort):
+    except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except click.Abort as error:
+        # Ctrl-C comes as this too; without one, somebody has said no.
+        return EXIT_INTERRUPTED if isinstance(error.__cause__, KeyboardInterrupt) else EXIT_FAILED
     except Exception as error:  # noqa: BLE001 -- the outermost boundary: it is told, never dropped
         return told(error, debug="--debug" in arguments or bool(os.environ.get("EVENTSPAN_DEBUG")))
     return code if isinstance(code, int) else EXIT_OK

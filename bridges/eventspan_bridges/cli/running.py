@@ -15,7 +15,7 @@ from typing import Literal
 
 from eventspan.errors import ConfigError
 from eventspan_bridges import logs
-from eventspan_bridges.cli import progress, state, summary
+from eventspan_bridges.cli import known, progress, state, summary
 from eventspan_bridges.cli.boundary import EXIT_WRONG, told
 from eventspan_bridges.cli.files import BridgeFiles, Reread
 from eventspan_bridges.settings import BridgeSettings
@@ -50,6 +50,8 @@ def run(request: Request) -> int:
     logs.configure(request.log_form, request.log_level.upper())
     folder = state.folder(request.state)
     store = state.store(folder)
+    if request.child is None:
+        known.remember(folder, request.paths, settings)
     _settle_memory()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:

@@ -13,7 +13,7 @@ from eventspan.errors import ConfigError
 from eventspan.state import LeaseTaken
 from eventspan.state_sqlite import SqliteStore
 from eventspan_bridges.backoff import full_jitter
-from eventspan_bridges.cli import output, state
+from eventspan_bridges.cli import known, output, state
 from eventspan_bridges.cli.files import STANDARD_INPUT, BridgeFiles
 from eventspan_bridges.cli.running import EXIT_DEFECT, Request
 from eventspan_bridges.settings import BridgeSettings
@@ -32,7 +32,9 @@ def run(request: Request, processes: int) -> int:
     settings = BridgeFiles(request.paths, request.env_file).load(request.names)
     for bridge in settings:
         _refuse_unshared(bridge)
-    store = state.store(state.folder(request.state))
+    folder = state.folder(request.state)
+    store = state.store(folder)
+    known.remember(folder, request.paths, settings)
     holder = owner.current()
     try:
         _hold(store, settings, holder)
