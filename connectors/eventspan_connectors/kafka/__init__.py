@@ -26,7 +26,7 @@ def url(text: str) -> Mapping[str, Any]:
 
 
 SOURCE = SourceSpec(KafkaSource, Source, SourceTraits(sortable=True, stable=True, shared=True))
-SINK = SinkSpec(KafkaSink, Sink, SinkTraits(keeps_order=True), destinations=("topic",))
+SINK = SinkSpec(KafkaSink, Sink, SinkTraits(keeps_order=True, carries_records=True), destinations=("topic",))
 
 connector = Connector(
     name="kafka",

@@ -184,6 +184,15 @@ def native(headers: Sequence[Header]) -> Headers:
     return [(name, header_bytes(value)) for name, value in headers]
 
 
+def foreign(transport: Transport) -> Headers:
+    """Headers of a record of another protocol, which may keep its content type apart from them."""
+    headers = native(transport.headers)
+    media = (transport.properties or {}).get("content_type")
+    if isinstance(media, str) and all(name.lower() != CONTENT_TYPE for name, _ in headers):
+        headers.append((CONTENT_TYPE, media.encode()))
+    return headers
+
+
 def header_bytes(value: Any) -> bytes | None:
     """A header of any protocol as bytes.
 

@@ -130,14 +130,16 @@ class Sink:
         if self._settings.envelope == "raw":
             return None, event.transport.body if event.decoded is None else event.data
         if event.fault is not None or (origin is None and event.decoded is None):
-            return binding.native(event.transport.headers), event.transport.body
+            return binding.foreign(event.transport), event.transport.body
         write = binding.structured if self._settings.envelope == "structured" else binding.binary
         return write(event)
 
     def _key(self, event: Event) -> bytes | None:
         key = event.transport.key
         origin = event.binding
-        if self._carry:
+        if event.fault is not None or event.opaque:
+            pass  # no event: the key it came with is all there is
+        elif self._carry:
             if key is None and not (origin is not None and origin.name == "kafka"):
                 key = _attribute(event, "partitionkey")
         elif self._settings.key_from == "source_id":

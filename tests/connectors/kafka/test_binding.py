@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventspan import Event, Transport, Undecodable
-from eventspan_connectors.kafka.binding import KafkaBinding, header_bytes
+from eventspan_connectors.kafka.binding import KafkaBinding, foreign, header_bytes
 
 REQUIRED = [("ce_id", b"1"), ("ce_source", b"/s"), ("ce_type", b"t"), ("ce_specversion", b"1.0")]
 CORE = {"id": "1", "source": "/s", "type": "t", "specversion": "1.0"}
@@ -167,3 +167,10 @@ def test_binary_round_trip(event: Event) -> None:
 @given(events)
 def test_structured_round_trip(event: Event) -> None:
     assert Event(KafkaBinding("structured").encode(event), KafkaBinding()) == event
+
+
+def test_a_record_of_another_protocol_keeps_its_content_type() -> None:
+    other = Transport(headers=[("n", 1)], body=b"{", properties={"content_type": "application/json"})
+    assert foreign(other) == [("n", b"1"), ("content-type", b"application/json")]
+    other.headers = [("Content-Type", "text/plain")]
+    assert foreign(other) == [("Content-Type", b"text/plain")]
