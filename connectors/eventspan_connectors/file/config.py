@@ -12,7 +12,10 @@ STANDARD = Path("-")
 
 
 def _one_or_more(value: Any) -> Any:
-    return [value] if isinstance(value, str | Path) else value
+    if isinstance(value, str | Path):
+        return (value,)
+    # Strict validation, which bridge files get, takes no list for a tuple.
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _distinct(paths: tuple[Path, ...]) -> tuple[Path, ...]:
@@ -24,7 +27,10 @@ def _distinct(paths: tuple[Path, ...]) -> tuple[Path, ...]:
 
 
 Paths = Annotated[
-    tuple[Path, ...], BeforeValidator(_one_or_more), Field(min_length=1), AfterValidator(_distinct)
+    tuple[Path, ...],
+    Field(min_length=1),
+    BeforeValidator(_one_or_more, json_schema_input_type=Path | list[Path]),
+    AfterValidator(_distinct),
 ]
 
 
