@@ -124,9 +124,17 @@ def pack_properties(properties: Mapping[str, Any] | None) -> bytes | None:
 
 
 def failure(headers: Sequence[Header]) -> bytes | None:
-    """Why a record is a dead letter, as one JSON object; None for one that is none."""
-    found = {name.removeprefix(FAILURE): pack(value) for name, value in headers if name.startswith(FAILURE)}
+    """Why a record is a dead letter, as one JSON object to be read; None for one that is none."""
+    found = {name.removeprefix(FAILURE): _told(value) for name, value in headers if name.startswith(FAILURE)}
     return _encode(found) if found else None
+
+
+def _told(value: Any) -> Any:
+    # On brokers these headers are bytes; the header itself keeps its type, here people look.
+    try:
+        return value.decode() if isinstance(value, bytes) else pack(value)
+    except UnicodeDecodeError:
+        return pack(value)
 
 
 def is_dead_letter(transport: Transport) -> bool:

@@ -67,3 +67,8 @@ def test_why_it_is_a_dead_letter() -> None:
     headers = [("a", 1), ("eventspan-dlq-reason", "r"), ("eventspan-dlq-attempts", 2)]
     assert record.failure(headers) == b'{"reason":"r","attempts":2}'
     assert record.failure(headers[:1]) is None
+
+
+def test_why_a_record_died_can_be_read_though_brokers_keep_it_as_bytes() -> None:
+    headers = [("eventspan-dlq-reason", "größer".encode()), ("eventspan-dlq-lane", b"\xff")]
+    assert record.failure(headers) == '{"reason":"größer","lane":{"b":"/w=="}}'.encode()

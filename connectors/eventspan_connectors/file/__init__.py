@@ -25,6 +25,6 @@ connector = Connector(
     name="file",
     summary="Files of one event per line, standard input and output",
     source=SourceSpec(SourceSettings, FileSource, SourceTraits(stable=True, finite=True), _source_traits),
-    sink=SinkSpec(SinkSettings, FileSink, SinkTraits(keeps_order=True)),
+    sink=SinkSpec(SinkSettings, FileSink, SinkTraits(keeps_order=True, carries_records=True)),
     url=_url,
 )

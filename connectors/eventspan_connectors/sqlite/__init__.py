@@ -11,7 +11,7 @@ from eventspan_connectors.sqlite.source import SqliteSource
 
 
 def _sink_traits(settings: SinkSettings) -> SinkTraits:
-    return SinkTraits(keeps_order=True, atomic=True, idempotent=settings.unique)
+    return SinkTraits(keeps_order=True, atomic=True, carries_records=True, idempotent=settings.unique)
 
 
 def _url(text: str) -> Mapping[str, Any]:
@@ -26,6 +26,11 @@ connector = Connector(
     name="sqlite",
     summary="Durable logs in a local file",
     source=SourceSpec(SourceSettings, SqliteSource, SourceTraits(sortable=True, stable=True)),
-    sink=SinkSpec(SinkSettings, SqliteSink, SinkTraits(keeps_order=True, atomic=True), _sink_traits),
+    sink=SinkSpec(
+        SinkSettings,
+        SqliteSink,
+        SinkTraits(keeps_order=True, atomic=True, carries_records=True),
+        _sink_traits,
+    ),
     url=_url,
 )
