@@ -149,8 +149,10 @@ def _report(
         place = at if len(path) == 1 else _at(root, path[:-2]).key_place(str(path[-2]))
         findings.add("ES102", place, f"{path[-1]!r} is missing", f"add `{path[-1]}:`")
     elif kind == "extra_forbidden":
-        known = {*_fields(model, path[:-1]), *(extra if len(path) == 1 else ())}
-        name = str(path[-1])
+        name, fields = str(path[-1]), _fields(model, path[:-1])
+        known = {*fields, *(extra if len(path) == 1 else ())}
+        if _may_be_secret(name, fields, known):
+            _hide_below(_at(root, path), findings)
         help = near(name, known) or "known here: " + ", ".join(sorted(known))
         findings.add("ES101", parent.key_place(name), f"unknown key {name[:60]!r}", help)
     else:
@@ -207,8 +209,24 @@ def _message(error: ErrorDetails, node: Node) -> tuple[str, str | None]:
             ], None
 
 
-def _fields(model: type[BaseModel], path: Path) -> set[str]:
-    """The keys known at a place of a model."""
+def _may_be_secret(name: str, fields: Mapping[str, Any], known: Collection[str]) -> bool:
+    """Whether an unknown key may be a misspelt one that holds a secret."""
+    secret = {field for field, annotation in fields.items() if Secret in _members(annotation)}
+    guess = difflib.get_close_matches(name, sorted(known), 1, 0.6)
+    return bool(secret) and (not guess or guess[0] in secret)
+
+
+def _hide_below(node: Node, findings: Findings) -> None:
+    if isinstance(node.value, dict | list):
+        for child in node.value.values() if isinstance(node.value, dict) else node.value:
+            _hide_below(child, findings)
+    elif node.value is not None:
+        findings.hide(str(node.value))
+        findings.hide(node.raw)
+
+
+def _fields(model: type[BaseModel], path: Path) -> dict[str, Any]:
+    """The keys known at a place of a model, with their types."""
     found: list[Any] = [model]
     for part in path:
         inner: list[Any] = []
@@ -220,7 +238,12 @@ def _fields(model: type[BaseModel], path: Path) -> set[str]:
             if not models:
                 inner += typing.get_args(annotation)[-1:]
         found = inner
-    return {name for annotation in found for one in _models(annotation) for name in one.model_fields}
+    return {
+        name: field.annotation
+        for annotation in found
+        for one in _models(annotation)
+        for name, field in one.model_fields.items()
+    }
 
 
 def _models(annotation: Any) -> Sequence[type[BaseModel]]:
