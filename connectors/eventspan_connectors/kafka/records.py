@@ -13,6 +13,8 @@ from eventspan_connectors.kafka.config import KafkaSource
 
 Make: TypeAlias = Callable[[Transport], Event]
 
+_LIMIT = 1_000
+
 
 class Part(msgspec.Struct):
     """Consecutive records of one lane: events, and where reading goes on after them."""
@@ -36,16 +38,29 @@ def target_of(lane: str) -> tuple[str, int]:
     return topic, int(partition)
 
 
-def valid(headers: Sequence[Header]) -> bool:
-    """Whether headers plainly hold the required attributes; False when in doubt."""
+def valid(headers: Sequence[Header], media: set[Any]) -> bool:
+    """Whether headers plainly hold the required attributes; False when in doubt.
+
+    ``media`` collects content types that are no event format.
+    """
     found = dict(headers)
-    if len(found) != len(headers):
+    try:
+        if not (
+            found["ce_specversion"] == b"1.0" and found["ce_id"] and found["ce_source"] and found["ce_type"]
+        ):
+            return False
+    except KeyError:
         return False
-    get = found.get
-    if not (get("ce_id") and get("ce_source") and get("ce_type") and get("ce_specversion") == b"1.0"):
+    kind = found.get("content-type")
+    return len(found) == len(headers) and (kind in media or _plain(kind, media))
+
+
+def _plain(kind: bytes | None, media: set[Any]) -> bool:
+    if kind is not None and kind[12:23].lower() == b"cloudevents":
         return False
-    media = get("content-type")
-    return media is None or media[12:23].lower() != b"cloudevents"
+    if len(media) < _LIMIT:
+        media.add(kind)
+    return True
 
 
 def _foreign(content_type: str) -> bool:
@@ -62,11 +77,13 @@ class Maker:
         self._trusting = settings.envelope == "raw"
         self._quick = settings.envelope in ("auto", "binary")
         self._lanes: dict[tuple[str, int], str] = {}
+        self._media: set[Any] = set()
 
     def parts(self, messages: Sequence[Any]) -> list[Part]:
         """Group good messages by lane, in order; messages with errors must be gone already."""
         parts: dict[str, Part] = {}
         binding, trusting, quick, examine = self.binding, self._trusting, self._quick, self._examine
+        media = self._media
         topic, partition, lane, position = "", -1, "", 0
         part: Part | None = None
         events: list[Event] = []
@@ -88,7 +105,7 @@ class Maker:
                 ),
                 binding,
             )
-            if trusting or (quick and valid(headers)):
+            if trusting or (quick and valid(headers, media)):
                 append(event)
             else:
                 append(examine(event))

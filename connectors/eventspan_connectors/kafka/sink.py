@@ -18,7 +18,8 @@ from eventspan_connectors.kafka.blocking import Blocking
 from eventspan_connectors.kafka.config import KafkaSink, is_topic
 from eventspan_connectors.kafka.errors import translate
 from eventspan_connectors.kafka.pump import Pump
-from eventspan_connectors.kafka.receipt import Receipt
+from eventspan_connectors.kafka.receipt import Receipt, Receipts
+from eventspan_connectors.kafka.untouched import pass_on
 
 Record: TypeAlias = "tuple[list[tuple[str, bytes | None]] | None, bytes | None]"
 
@@ -39,7 +40,8 @@ class Sink:
         self._pump: Pump | None = None
         self._limits = target.Limits()
         self._single = False
-        self._open: set[Receipt] = set()
+        self._receipts = Receipts(self._over)
+        self._untouched: str | None = None
         self._error: EventspanError | None = None
         self._connections = 0
 
@@ -51,6 +53,8 @@ class Sink:
             failpoint("reconnect.start")
         await self._drop()
         self._limits = await self._blocking.run(target.inspect, self._settings)
+        plain = self._native and self._carry and not self._limits.compacted
+        self._untouched = self._topic if plain else None
         extra = {"batch.num.messages": 1} if self._single else {}
         loop = asyncio.get_running_loop()
         self._pump = Pump(self._settings, self._limits.options() | extra, lambda e: self._heard_from(loop, e))
@@ -62,8 +66,7 @@ class Sink:
     async def write(self, events: Sequence[Event], spans: Sequence[Span]) -> Awaitable[None] | None:
         pump = self._running()
         failpoint("sink.before_write")
-        receipt = Receipt(asyncio.get_running_loop(), self._over)
-        self._open.add(receipt)
+        receipt = self._receipts.take()
         half = len(events) // 2
         at = await self._enqueue(pump, events, 0, half, receipt)
         failpoint("sink.mid_write")
@@ -101,8 +104,13 @@ class Sink:
 
     def _produce(self, produce: Any, events: Sequence[Event], at: int, stop: int, receipt: Receipt) -> int:
         """Queue events until the queue is full; returns the index after the last one queued."""
-        slot = receipt.slot
-        for index in range(at, stop):
+        slots = receipt.slots(stop)
+        index = at
+        while index < stop:
+            if self._untouched:
+                index = pass_on(produce, self._untouched, events, slots, index, stop)
+                if index == stop:
+                    break
             event = events[index]
             try:
                 headers, body = self._record(event)
@@ -110,13 +118,14 @@ class Sink:
                 key = self._key(event)
                 stamp = transport.timestamp
                 produce(
-                    self._topic or self._computed(event), body, key, -1, slot(index), None,
+                    self._topic or self._computed(event), body, key, -1, slots[index], None,
                     stamp if stamp and stamp > 0 else 0, headers,
                 )  # fmt: skip
             except BufferError:
                 return index
             except (Rejected, KafkaException, TypeError, ValueError) as error:
                 receipt.refused[index] = self._refusal(error, event)
+            index += 1
         return stop
 
     def _record(self, event: Event) -> Record:
@@ -165,9 +174,6 @@ class Sink:
 
     def _over(self, receipt: Receipt) -> None:
         """All reports of a write are in."""
-        self._open.discard(receipt)
-        if receipt.future.done():
-            return
         try:
             failures = self._judge(receipt)
             if failures:
@@ -211,10 +217,10 @@ class Sink:
             self._error = error if isinstance(error, EventspanError) else NotConnected(str(error))
         if self._pump is not None:
             self._pump.give_up()
-        for receipt in self._open:
+        for receipt in self._receipts.open:
             if not receipt.future.done():
                 receipt.future.set_exception(self._error)
-        self._open.clear()
+        self._receipts.open.clear()
 
     async def _drop(self) -> None:
         await self._blocking.idle()
