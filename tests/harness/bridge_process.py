@@ -11,7 +11,8 @@ from pathlib import Path
 from harness.process import Child
 
 _POLL = 0.02
-COMMAND = (sys.executable, "/tmp/crash_runner.py", "run")
+_RUNNING = b"bridge running"
+COMMAND = (sys.executable, "-m", "eventspan_bridges", "run")
 
 
 class BridgeProcess:
@@ -19,6 +20,7 @@ class BridgeProcess:
 
     def __init__(self, file: Path, state: Path, log: Path, *options: str, failpoints: str = "") -> None:
         command = [*COMMAND, str(file), "--state", str(state), *options]
+        self._begin = log.stat().st_size if log.exists() else 0
         self._child = Child(command, log, {"EVENTSPAN_FAILPOINTS": failpoints, "PYTHONFAULTHANDLER": "1"})
         self._child.start()
 
@@ -34,6 +36,15 @@ class BridgeProcess:
     def log(self) -> str:
         """What it and those before it have logged."""
         return self._child.log.read_text(errors="replace")
+
+    def started(self, timeout: float = 30.0) -> None:
+        """Wait until its bridge runs: from then on a signal is handled."""
+        self.until(lambda: _RUNNING in self._logged() or not self.running, timeout, "start")
+
+    def _logged(self) -> bytes:
+        with self._child.log.open("rb") as log:
+            log.seek(self._begin)
+            return log.read()
 
     def signal(self, number: int) -> None:
         """Send a signal; nothing happens to one that has ended."""
@@ -53,7 +64,8 @@ class BridgeProcess:
         return status
 
     def drained(self, timeout: float = 40.0) -> float:
-        """SIGTERM it; fails unless it ends well in time. Returns the seconds it took."""
+        """SIGTERM it once it runs; fails unless it ends well in time. Returns the seconds it took."""
+        self.started()
         begun = time.monotonic()
         self.signal(signal.SIGTERM)
         status = self.ended(timeout, "drain")

@@ -33,26 +33,26 @@ class Side:
         return replace(self, settings={**self.settings, **settings})
 
 
-def kafka_source(bootstrap: str, place: str, **more: Any) -> Side:
+def kafka_source(bootstrap: str, place: str, /, **more: Any) -> Side:
     """A new topic of four partitions, and a group of its own."""
     topic = make_topic(bootstrap, f"{place}-in", PARTITIONS)
     settings = {"servers": [bootstrap], "topics": [topic], "group": f"{place}-group", "options": _GROUP}
     return Side({"type": "kafka", **settings, **more}, KafkaEnd(bootstrap, topic))
 
 
-def kafka_sink(bootstrap: str, place: str, suffix: str = "out", **more: Any) -> Side:
+def kafka_sink(bootstrap: str, place: str, /, suffix: str = "out", **more: Any) -> Side:
     """A new topic of four partitions."""
     topic = make_topic(bootstrap, f"{place}-{suffix}", PARTITIONS)
     return Side({"type": "kafka", "servers": [bootstrap], "topic": topic, **more}, KafkaEnd(bootstrap, topic))
 
 
-def amqp_source(url: str, place: str, **more: Any) -> Side:
+def amqp_source(url: str, place: str, /, **more: Any) -> Side:
     """A new quorum queue."""
     queue = f"{place}-in"
     return Side({"type": "amqp", "url": url, "queue": queue, **more}, AmqpEnd(url, queue))
 
 
-def amqp_sink(url: str, place: str, suffix: str = "out", **more: Any) -> Side:
+def amqp_sink(url: str, place: str, /, suffix: str = "out", **more: Any) -> Side:
     """A new quorum queue behind the default exchange."""
     queue = f"{place}-{suffix}"
     return Side({"type": "amqp", "url": url, "routing_key": queue, **more}, AmqpEnd(url, queue))
@@ -61,7 +61,7 @@ def amqp_sink(url: str, place: str, suffix: str = "out", **more: Any) -> Side:
 def file_source(folder: Path, **more: Any) -> Side:
     """A file that is followed as it grows; its positions are in the worker's own state."""
     path = folder / "events.jsonl"
-    return Side({"type": "file", "path": str(path), "follow": True, **more}, FileEnd(str(path)))
+    return Side({"type": "file", "path": [str(path)], "follow": True, **more}, FileEnd(str(path)))
 
 
 @dataclass
@@ -121,6 +121,20 @@ class Crossing:
             "retry": _RETRY,
             **self.bridge,
         }
+
+    def load(self, worker: BridgeProcess, count: int, rate: float) -> None:
+        """Send `count` records, and return once the worker delivers while they are still being sent.
+
+        It also returns when the worker has ended, as one that dies early does.
+        """
+        first = count // 10
+        self.oracle.feed(first)
+        begun = self.oracle.status().delivered
+        self.oracle.wait(lambda now: now.delivered > begun or not worker.running, "delivery of the first")
+        self.oracle.feed(count - first, rate)
+        busy = self.oracle.status().delivered
+        status = self.oracle.wait(lambda now: now.delivered > busy or not worker.running, "delivery")
+        assert status.feeding or not worker.running, "the load ended before anything of it was delivered"
 
     def settle(self, alive: Callable[[], None]) -> None:
         """Wait until the oracle has seen all it had confirmed, or nothing moves any more."""
