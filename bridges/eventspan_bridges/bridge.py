@@ -49,6 +49,7 @@ class Bridge:
         """Set when nothing more is to be read."""
         self.failure: Exception | None = None
         self._sizes: dict[int, int] = {}
+        self._receiving: asyncio.Future[None] | None = None
         self._ended = asyncio.Event()
         self._open = asyncio.Event()
         self._open.set()
@@ -121,7 +122,20 @@ class Bridge:
                 continue
             trouble = 0
             self.source.healthy()
+            await self._take(batch)
+
+    async def _take(self, batch: Batch) -> None:
+        if self._sorter.asynchronous:
+            # A stop must not tear a batch out of a step: it goes on, and is waited for.
+            self._receiving = asyncio.ensure_future(self._receive(batch))
+            await asyncio.shield(self._receiving)
+        else:
             await self._receive(batch)
+
+    async def received(self) -> None:
+        """Wait until the batch that was being taken in, if any, is on its way."""
+        if self._receiving is not None:
+            await asyncio.wait([self._receiving])
 
     async def _admission(self) -> None:
         await self._open.wait()

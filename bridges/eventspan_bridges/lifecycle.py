@@ -74,6 +74,7 @@ async def _drain(bridge: Bridge, reader: asyncio.Task[None]) -> None:
     await _cancel([reader])
     failpoint("shutdown.step2")
     deadline = asyncio.get_running_loop().time() + bridge.settings.delivery.drain_timeout
+    await _within(deadline, bridge.received())
     for outlet in bridge.every_outlet:
         await _within(deadline, outlet.flush())
     failpoint("shutdown.step3")

@@ -45,6 +45,8 @@ class Sorter:
 
     def __init__(self, settings: BridgeSettings, *, counts_deliveries: bool) -> None:
         self._steps = tuple(settings.steps)
+        self.asynchronous = any(step.asynchronous for step in self._steps)
+        """Whether ``sort`` may wait for a step."""
         self._routes = settings.route
         self._sinks = settings.sinks
         self._required = {name for name, end in settings.sinks.items() if not end.optional}

@@ -363,6 +363,25 @@ async def test_a_stop_drains_what_is_under_way() -> None:
 
 
 @virtual_time
+async def test_a_stop_waits_for_a_step_that_is_at_work() -> None:
+    class Slow:
+        name = "python"
+        asynchronous = True
+
+        async def __call__(self, event: Event) -> Event:
+            await asyncio.sleep(2)
+            return event
+
+    source, sink = Script(numbered(3), ends=False), Collect()
+    bridge = make_bridge(source, sink, steps=(Slow(),))
+    task = asyncio.create_task(lifecycle.run(bridge))
+    await asyncio.sleep(1)
+    bridge.stop.set()
+    await task
+    assert (sink.ids, source.committed, bridge.counters.pending) == (["0", "1", "2"], 3, 0)
+
+
+@virtual_time
 async def test_what_is_not_settled_in_time_is_given_back() -> None:
     source, sink = Script(numbered(2), ends=False), Collect()
     sink.cue(sink.never)
