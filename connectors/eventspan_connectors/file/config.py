@@ -55,6 +55,11 @@ class SourceSettings(Settings):
         """Whether it reads standard input."""
         return self.path == (STANDARD,)
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The files, so that a bridge that would never end is found before it runs."""
+        return tuple(_address(path) for path in self.path if path != STANDARD)
+
 
 class SinkSettings(Settings):
     """Appends one event per line."""
@@ -63,3 +68,12 @@ class SinkSettings(Settings):
     """The file, created where it is missing; ``-`` is standard output."""
     record: bool = False
     """Write key, headers and timestamp beside each event. Dead letters are always written so."""
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """The file, as sources name it."""
+        return () if self.path == STANDARD else (_address(self.path),)
+
+
+def _address(path: Path) -> str:
+    return f"file://local/{path.resolve()}"

@@ -34,6 +34,11 @@ class SourceSettings(Settings):
     generate: Generate | None = None
     """Also write made-up orders to the log."""
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The log, so that bridges that go round are found before they run."""
+        return (_address(self.name),)
+
 
 class SinkSettings(Settings):
     """Writes a log of this process."""
@@ -46,3 +51,12 @@ class SinkSettings(Settings):
     """Events that may wait for the slowest reader; a write beyond it waits for room."""
     max_event: Size | None = None
     """Data above this size is refused."""
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """The log, as sources name it."""
+        return (_address(self.name),)
+
+
+def _address(name: str) -> str:
+    return f"memory://process/{name}"

@@ -20,6 +20,11 @@ class DatabaseSettings(Settings):
     busy: Annotated[Duration, Field(gt=0, le=3600)] = 10.0
     """How long to wait for another process that writes the same file."""
 
+    @property
+    def address(self) -> str:
+        """The log, as both ends name it."""
+        return f"sqlite://local/{self.path.resolve()}#{self.log}"
+
 
 class SourceSettings(DatabaseSettings):
     """Reads a log from its oldest record, or from where the consumer stopped."""
@@ -35,6 +40,11 @@ class SourceSettings(DatabaseSettings):
     poll: Annotated[Duration, Field(ge=0.001, le=3600)] = 0.05
     """How long to wait before looking again for new records."""
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The log, so that bridges that go round are found before they run."""
+        return (self.address,)
+
 
 class SinkSettings(DatabaseSettings):
     """Appends to a log."""
@@ -43,3 +53,8 @@ class SinkSettings(DatabaseSettings):
     """Write an event of a (source, id) once, however often it comes. Makes writes idempotent."""
     keep: Annotated[Duration, Field(gt=0)] | None = None
     """Delete records of this age that every consumer has passed. Without it all are kept."""
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """The log, as sources name it."""
+        return (self.address,)

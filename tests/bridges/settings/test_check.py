@@ -52,7 +52,10 @@ def found(text: str) -> set[tuple[str, int, int]]:
     return {(p.code.id, p.place.line, p.place.column) for p in problems(text)}
 
 
-def one(source: str = MEMORY, sink: str = MEMORY, dead_letter: str = "stop", more: str = "") -> str:
+OTHER = "{type: memory, name: y}"
+
+
+def one(source: str = MEMORY, sink: str = OTHER, dead_letter: str = "stop", more: str = "") -> str:
     return BRIDGE.format(source, sink, dead_letter) + more
 
 
@@ -257,7 +260,7 @@ def test_a_missing_client_library_says_what_to_install(monkeypatch: pytest.Monke
 
 def test_files_folders_and_what_is_neither(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text(one())
-    (tmp_path / "c.yml").write_text(one())
+    (tmp_path / "c.yml").write_text(one("{type: memory, name: z}"))
     (tmp_path / "empty").mkdir()
     result = check([tmp_path, tmp_path / "none.yaml", tmp_path / "empty", tmp_path / "b.yaml"], {})
     assert [p.code.id for p in result.problems] == ["ES501", "ES501", "ES001", "ES001"]
