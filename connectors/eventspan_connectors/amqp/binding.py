@@ -23,18 +23,17 @@ from eventspan.attributes import (
 from eventspan.errors import Undecodable
 from eventspan.event import Event, Header, Transport, Value
 from eventspan_connectors.amqp import codec
+from eventspan_connectors.amqp.shapes import CONTENT_HEADER, Rows
 
 Mode: TypeAlias = Literal["auto", "binary", "structured"]
 Decoded: TypeAlias = tuple[dict[str, Value], bytes | None]
 
-CONTENT_HEADER = "content_header"
-"""Native property: the content header as it came, from the property flags on."""
 STRUCTURED = "application/cloudevents+json"
 ESCAPE = "eventspan-header-"
 """Before the name of a header of another protocol that would mean something to RabbitMQ."""
 _PREFIXES = ("ce-", "ce_", "cloudevents_", "cloudevents:")
 _OWN = frozenset((KEY_HEADER, TIMESTAMP_HEADER, EMPTY_HEADER))
-_COUNT = "x-delivery-count"
+DELIVERY_COUNT = "x-delivery-count"
 _LONG_TEXT = 256
 _LIMIT = 5_000
 _attributes: dict[str, str | None] = {}
@@ -64,8 +63,17 @@ class AmqpBinding:
         self.prefix = prefix
         self._types = {**TYPES, **(types or {})}
 
+    @property
+    def typed(self) -> frozenset[str]:
+        """Attributes that are more than text, and the one that has a property of its own."""
+        kinds = {name for name, kind in self._types.items() if kind in ("boolean", "integer", "binary")}
+        return frozenset(kinds | {"datacontenttype"})
+
     def decode(self, transport: Transport) -> Decoded:
         """Attributes and data of a message; raises ``Undecodable``."""
+        headers = transport.headers
+        if isinstance(headers, Rows):
+            return _of_rows(headers), transport.body
         content_type = content_type_of(transport)
         if self.mode == "structured" or (
             self.mode == "auto" and content_type is not None and is_event_format(content_type)
@@ -133,6 +141,13 @@ class AmqpBinding:
         return decode_parts(body or b"", self._types)
 
 
+def _of_rows(headers: Rows) -> dict[str, Value]:
+    found = headers.attributes()
+    if "time" in found or "dataschema" in found:
+        check(found)
+    return found
+
+
 def timestamp(moment: datetime) -> str:
     """The canonical text of a native timestamp."""
     text = moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="auto")
@@ -171,7 +186,7 @@ def transport_of(raw: bytes, body: bytes, onto: Transport) -> Transport:
     return onto
 
 
-_MARKS = (b"eventspan-", _COUNT.encode())
+_MARKS = (b"eventspan-", DELIVERY_COUNT.encode())
 
 
 def _unescaped(header: str) -> str:
@@ -186,7 +201,7 @@ def _ours(header: str, value: Any, onto: Transport) -> bool:
         onto.timestamp = value
     elif header == EMPTY_HEADER:
         onto.body = onto.body or b""
-    elif header == _COUNT and isinstance(value, int):
+    elif header == DELIVERY_COUNT and isinstance(value, int):
         onto.deliveries = value + 1
     else:
         return False

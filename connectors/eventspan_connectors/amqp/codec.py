@@ -240,14 +240,14 @@ def persistent(raw: bytes) -> bytes:
 
 def with_property(raw: bytes, name: str, item: Any) -> bytes:
     """The same content header with one property set, or removed by None."""
-    start, stop = _table_of(raw)
+    start, stop = table_of(raw)
     _, properties = decode(raw)
     return encode(raw[start:stop], {**properties, name: item}, always=bool(raw[0] & 0x20))
 
 
 def without(raw: bytes, header: str) -> bytes:
     """The same content header without the entries of one name, the others byte for byte."""
-    start, stop = _table_of(raw)
+    start, stop = table_of(raw)
     kept = []
     at = start
     while at < stop:
@@ -260,7 +260,8 @@ def without(raw: bytes, header: str) -> bytes:
     return raw if len(table) == stop - start else raw[: start - 4] + LONG(len(table)) + table + raw[stop:]
 
 
-def _table_of(raw: bytes) -> tuple[int, int]:
+def table_of(raw: bytes) -> tuple[int, int]:
+    """Where the entries of the headers begin and end in a content header; equal when there are none."""
     at = 2
     for bit in (0x80, 0x40):
         if raw[0] & bit:

@@ -172,6 +172,20 @@ class Link:
         except OSError as error:
             raise self.failure or translate(error, self._settings) or error from error
 
+    def hold(self) -> None:
+        """Leave what arrives in the socket until ``release``."""
+        if self.writer is not None and not self.writer.transport.is_closing():
+            self._readable(self.writer).pause_reading()
+
+    def release(self) -> None:
+        """Take in what arrives again."""
+        if self.writer is not None and not self.writer.transport.is_closing():
+            self._readable(self.writer).resume_reading()
+
+    @staticmethod
+    def _readable(writer: asyncio.StreamWriter) -> Any:
+        return writer.transport
+
     def broken(self, error: EventspanError) -> None:
         """Note the first failure, and tell whoever waits."""
         if self.failure is not None:

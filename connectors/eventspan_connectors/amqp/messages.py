@@ -9,7 +9,8 @@ from eventspan.attributes import EMPTY_HEADER, KEY_HEADER, TIMESTAMP_HEADER
 from eventspan.event import Event, Header, Transport, Value
 from eventspan.record import FAILURE
 from eventspan_connectors.amqp import codec
-from eventspan_connectors.amqp.binding import CONTENT_HEADER, ESCAPE, STRUCTURED, attribute_of
+from eventspan_connectors.amqp.binding import ESCAPE, STRUCTURED, attribute_of
+from eventspan_connectors.amqp.shapes import CONTENT_HEADER
 
 Envelope: TypeAlias = Literal["auto", "binary", "structured", "raw"]
 Message: TypeAlias = tuple[bytes, bytes]
@@ -48,9 +49,10 @@ class Writer:
         """Content header and body; raises ``Undecodable`` and ``codec.Unencodable``."""
         origin, kept = event.binding, event.transport
         native = (kept.properties or {}).get(CONTENT_HEADER) if origin is not None else None
-        same = self.envelope == "auto" and native is not None and origin is not None and origin.name == "amqp"
-        letter = same and _is_letter(kept)
-        if same and not letter:
+        if self.envelope != "auto" or origin is None or origin.name != "amqp":
+            native = None
+        letter = native is not None and _is_letter(kept)
+        if native is not None and not letter:
             return self._untouched(native, kept)
         if self.envelope == "raw":
             return self._bare(event)

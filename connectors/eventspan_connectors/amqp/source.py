@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 _SOON = 0.002
 """Seconds for which settlements gather before they are told as one."""
+_GATHER = 0.001
+"""Seconds for which messages gather into one batch while they keep coming."""
 _GAP = 0.05
 """Seconds a settled event waits behind a slow one before it is acknowledged by itself."""
 
@@ -45,6 +47,7 @@ class Source:
         self._admitting.set()
         self._bounded = False
         self._last = 0.0
+        self._waited = False
         self._timers: dict[float, asyncio.TimerHandle] = {}
         self._opened = False
 
@@ -93,9 +96,12 @@ class Source:
                 raise self._failure
             if self._link is None:
                 raise NotConnected("not connected")
-            if self.deliveries:
+            if not self.deliveries:
+                await self._wait()
+            elif self._gathered():
                 return self._batch()
-            await self._wait()
+            else:
+                await self._gather(self._link)
 
     async def _wait(self) -> None:
         self._arrival.clear()
@@ -111,7 +117,23 @@ class Source:
         except TimeoutError:
             return
 
+    def _gathered(self) -> bool:
+        """Whether to hand out what is there: a lone message at once, a stream in larger parts."""
+        if self._waited or len(self.deliveries) >= self._settings.batch:
+            return True
+        return asyncio.get_running_loop().time() - self._last > 10 * _GATHER
+
+    async def _gather(self, link: Link) -> None:
+        # What is left in the socket meanwhile is read at once afterwards, which costs less than in pieces.
+        link.hold()
+        try:
+            await asyncio.sleep(_GATHER)
+        finally:
+            link.release()
+        self._waited = True
+
     def _batch(self) -> Batch:
+        self._waited = False
         size = self._settings.batch
         taken = self.deliveries[:size]
         events = self._maker.events(taken)
