@@ -58,12 +58,21 @@ class Reread:
         self._newest = {bridge.name: bridge for bridge in settings}
         self._read = time.monotonic()
 
+    @property
+    def names(self) -> list[str]:
+        """The bridges this is about."""
+        return list(self._newest)
+
     def __call__(self, name: str) -> BridgeSettings:
         # The ends of a bridge are built one after the other: one reading serves them all.
         if time.monotonic() - self._read > _FRESH_SECS:
             self._again(name)
             self._read = time.monotonic()
         return self._newest[name]
+
+    def forget(self) -> None:
+        """Whatever asks next wants the file as it is from now on."""
+        self._read = float("-inf")
 
     def _again(self, name: str) -> None:
         try:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from eventspan_bridges.bridge import Bridge
 
-BAR_SECS, LINE_SECS = 0.2, 5.0
+BAR_SECS, LINE_SECS = 0.2, 3.0
 
 
 class View(Protocol):

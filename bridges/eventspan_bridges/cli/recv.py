@@ -69,8 +69,8 @@ def _receive(end: End, count: int | None, ends: bool, timeout: float, form: str)
         source=end,
         sinks={"stdout": sink_of(lambda c: printer.sink(c, record=record), "sinks.stdout", keeps_order=True)},
         dead_letter=sink_of(lambda c: printer.sink(c, record=record), "dead_letter", keeps_order=True),
-        # What was not printed goes back at once.
-        delivery=Delivery(drain_timeout="0s") if count is not None else Delivery(),
+        # What was not printed goes back; a line on its way has a moment to be written.
+        delivery=Delivery(drain_timeout="0s" if count is not None else "1s"),
     )
     done = pump(settings, bounded=ends, timeout=timeout, until=printer.done)
     if printer.unread:

@@ -18,7 +18,6 @@ from eventspan_bridges import logs
 from eventspan_bridges.cli import known, progress, state, summary
 from eventspan_bridges.cli.boundary import EXIT_WRONG, told
 from eventspan_bridges.cli.files import BridgeFiles, Reread
-from eventspan_bridges.settings import BridgeSettings
 from eventspan_bridges.worker import EXIT_FAILED, Worker
 
 EXIT_DEFECT = 70
@@ -55,11 +54,10 @@ def run(request: Request) -> int:
     _settle_memory()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            worker = Worker(
-                settings, store, folder=state.data(folder), bounded=request.until is not None,
-                reread=Reread(files, settings),
-            )  # fmt: skip
-            return runner.run(_work(worker, settings, request))
+            reread = Reread(files, settings)
+            bounded = request.until is not None
+            worker = Worker(settings, store, folder=state.data(folder), bounded=bounded, reread=reread)
+            return runner.run(_work(worker, reread, request))
     except Exception as error:
         if request.child is None:
             raise
@@ -69,17 +67,23 @@ def run(request: Request) -> int:
         store.close()
 
 
-async def _work(worker: Worker, settings: Sequence[BridgeSettings], request: Request) -> int:
+async def _work(worker: Worker, reread: Reread, request: Request) -> int:
     worker.handle_signals(_leave)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _look_again, worker, reread)
     if request.child is not None:
         _end_with_supervisor(worker)
-    names = [bridge.name for bridge in settings]
+    names = reread.names
     async with progress.shown(worker, names, request.progress, bounded=request.until is not None):
         code = await worker.run()
     if code == EXIT_FAILED and all(isinstance(error, ConfigError) for error in worker.failed.values()):
         code = EXIT_WRONG
     summary.say(worker, names, request.form, request.child, code)
     return code
+
+
+def _look_again(worker: Worker, reread: Reread) -> None:
+    reread.forget()
+    worker.prod()
 
 
 def _leave(number: int) -> None:

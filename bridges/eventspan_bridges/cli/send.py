@@ -41,7 +41,7 @@ def command(target: Sequence[str], timeout: float, key: str | None) -> int:
     from eventspan_bridges.cli import address
     from eventspan_bridges.cli.pump import pump, sink_of
     from eventspan_bridges.cli.refusals import Refusals
-    from eventspan_bridges.settings import BridgeSettings, End, SinkEnd
+    from eventspan_bridges.settings import BridgeSettings, Delivery, End, SinkEnd
 
     chosen = address.end(target, "sink")
     sink = chosen if isinstance(chosen, SinkEnd) else SinkEnd(chosen.connector, chosen.settings, "sinks.sink")
@@ -56,6 +56,8 @@ def command(target: Sequence[str], timeout: float, key: str | None) -> int:
         name=NAME,
         source=End(lines, lines.source.settings(path=("-",)), "source"),
         sinks={"sink": sink},
+        # Only an interrupted or hopeless call is cut short; the end of the input waits for every event.
+        delivery=Delivery(drain_timeout="2s"),
         dead_letter=sink_of(lambda _: refusals, "dead_letter", keeps_order=True, carries_records=True),
     )
     done = pump(settings, timeout=timeout)
