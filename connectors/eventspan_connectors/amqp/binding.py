@@ -108,7 +108,7 @@ class AmqpBinding:
 
     def _value(self, name: str, raw: Any) -> Value:
         if isinstance(raw, str):
-            return typed(name, raw, self._types)
+            return self._typed(name, raw)
         if isinstance(raw, bool | int):
             return raw
         if isinstance(raw, datetime):
@@ -117,6 +117,13 @@ class AmqpBinding:
             return self._bytes(name, raw)
         raise Undecodable(f"attribute {name!r} has no CloudEvents type")
 
+    def _typed(self, name: str, text: str) -> Value:
+        try:
+            return typed(name, text, self._types)
+        except Undecodable:
+            # Whoever needs a number will say so; forwarding has no reason to refuse or change it.
+            return text
+
     def _bytes(self, name: str, raw: bytes) -> Value:
         # AMQP 1.0 hands long text on as binary, so only what is declared, no text, or
         # short enough to have stayed text is taken for Binary.
@@ -124,7 +131,7 @@ class AmqpBinding:
         if known == "binary" or (known is None and len(raw) < _LONG_TEXT and isinstance(raw, codec.Binary)):
             return bytes(raw)
         try:
-            return typed(name, raw.decode(), self._types)
+            return self._typed(name, raw.decode())
         except UnicodeDecodeError:
             if known is None and isinstance(raw, codec.Binary):
                 return bytes(raw)

@@ -1,11 +1,11 @@
 """Settings of both ends, and the short form of an address."""
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from eventspan.errors import ConfigError
 from eventspan.secret import Secret
@@ -20,6 +20,7 @@ from eventspan.settings import (
     Tls,
     is_template,
 )
+from eventspan_connectors.amqp.options import Option, refuse_unlisted
 
 Short = Annotated[str, Field(max_length=255)]
 Prefix = Literal["ce-", "cloudEvents_", "cloudEvents:"]
@@ -68,6 +69,8 @@ class Connection(Settings):
     """Interval of heartbeats; a silent connection is given up after about three of them."""
     connect_timeout: Duration = Field(default=5.0, gt=0, le=300)
     """How long connecting, and each answer while doing it, may take."""
+    options: dict[str, Option] = Field(default_factory=dict)
+    """Further options of the client library, from a list of those that are safe to change."""
 
     @model_validator(mode="before")
     @classmethod
@@ -79,6 +82,16 @@ class Connection(Settings):
             raise ValueError(f"give url or {sorted(given)[0]}, not both")
         url = values["url"]
         return {**values, **_parts(url.reveal() if isinstance(url, Secret) else url, values.get("tls"))}
+
+    @field_validator("options")
+    @classmethod
+    def _listed(cls, options: dict[str, Option]) -> dict[str, Option]:
+        return refuse_unlisted(options)
+
+    def resource(self, kind: Literal["queue", "exchange"], name: str) -> str:
+        """The URI of a queue or an exchange, without the user; equal for equal ones."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"amqp://{host}:{self.port}/{quote(self.vhost, safe='')}/{kind}/{name}"
 
     @property
     def peer(self) -> str:
@@ -161,6 +174,16 @@ class AmqpSource(Connection, EnvelopeSource):
         return self
 
     @property
+    def reads(self) -> Sequence[str]:
+        """What it takes messages from, as URIs."""
+        return (self.resource("queue", self.queue),)
+
+    @property
+    def consumer(self) -> str:
+        """Whom it shares messages with: every consumer of a queue gets a part of them."""
+        return self.queue
+
+    @property
     def limit(self) -> int | None:
         """Deliveries before the broker gives a message up; None when unknown."""
         declared = self.declare.arguments.get("x-delivery-limit") if self.declare else None
@@ -200,6 +223,13 @@ class AmqpSink(Connection, EnvelopeSink):
             if "\0" in text or len(text.encode("utf-8", "replace")) > 255:
                 raise ValueError(f"{name} holds a NUL or is longer than 255 bytes")
         return self
+
+    @property
+    def writes(self) -> Sequence[str]:
+        """Where it puts messages, as URIs: the default exchange is the queues themselves."""
+        if self.exchange:
+            return (self.resource("exchange", self.exchange),)
+        return (self.resource("queue", self.routing_key),)
 
 
 def from_url(url: str) -> Mapping[str, Any]:

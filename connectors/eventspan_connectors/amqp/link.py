@@ -20,6 +20,7 @@ from aiormq.connection import TransportFactory
 from yarl import URL
 
 from eventspan.errors import EventspanError, NotConnected
+from eventspan_connectors.amqp import options
 from eventspan_connectors.amqp.config import Connection
 from eventspan_connectors.amqp.errors import closed, translate
 from eventspan_connectors.amqp.frames import HEARTBEAT, FrameError, Inbox, Splitter
@@ -103,8 +104,14 @@ class Link:
     async def open(self) -> None:
         """Connect, log in and tune; raises ``NotConnected`` or ``Halted``."""
         settings = self._settings
-        url = aio_pika.connection.make_url(**settings.parameters(), name=self._name)
-        connection = _Connection(url, transport_factory=_Transports(self, settings.context()))
+        url = aio_pika.connection.make_url(
+            **settings.parameters(), **options.query(settings.options, self._name)
+        )
+        connection = _Connection(
+            url,
+            transport_factory=_Transports(self, settings.context()),
+            client_properties=options.shown(settings.options),
+        )
         self._connection = connection
         await self.call(connection.connect())
         transport = connection.transport

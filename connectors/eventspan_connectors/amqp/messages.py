@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from struct import Struct
+from struct import Struct, error
 from typing import Any, Literal, TypeAlias
 
 from eventspan.attributes import EMPTY_HEADER, KEY_HEADER, TIMESTAMP_HEADER
@@ -47,10 +47,8 @@ class Writer:
 
     def encode(self, event: Event) -> Message:
         """Content header and body; raises ``Undecodable`` and ``codec.Unencodable``."""
-        origin, kept = event.binding, event.transport
-        native = (kept.properties or {}).get(CONTENT_HEADER) if origin is not None else None
-        if self.envelope != "auto" or origin is None or origin.name != "amqp":
-            native = None
+        kept = event.transport
+        native = self._native(event)
         letter = native is not None and _is_letter(kept)
         if native is not None and not letter:
             return self._untouched(native, kept)
@@ -66,6 +64,15 @@ class Writer:
             return self._binary(event)
         except UnicodeEncodeError as problem:
             raise codec.Unencodable("text with an unpaired surrogate") from problem
+
+    def _native(self, event: Event) -> bytes | None:
+        """The content header of a record of ours that nobody has changed, and nobody wants changed."""
+        if self.envelope != "auto" or (event.decoded is not None and event.binding is None):
+            return None
+        if event.binding is not None and event.binding.name != "amqp":
+            return None
+        native = (event.transport.properties or {}).get(CONTENT_HEADER)
+        return native if isinstance(native, bytes) else None
 
     def _binary(self, event: Event) -> Message:
         attributes, data = event.decoded or (event.attributes, event.data)
@@ -169,13 +176,19 @@ class Writer:
 
     def _untouched(self, raw: bytes, kept: Transport) -> Message:
         """The record as it came, but for what the broker would refuse or would have lost."""
+        try:
+            return self._allowed(raw, kept), kept.body or b""
+        except (IndexError, error) as problem:
+            raise codec.Unencodable("the content header it came with is broken") from problem
+
+    def _allowed(self, raw: bytes, kept: Transport) -> bytes:
         if kept.deliveries is not None:
             raw = codec.without(raw, "x-delivery-count")
         if raw[1] & 0x10 and (kept.properties or {}).get("user_id") != self._user:
             raw = codec.with_property(raw, "user_id", None)
         if self._persistent:
             raw = codec.persistent(raw)
-        return raw, kept.body or b""
+        return raw
 
 
 def _is_letter(kept: Transport) -> bool:

@@ -187,3 +187,53 @@ def test_opaque_records_keep_body_and_headers() -> None:
     opaque = Event(Transport(headers=[("ce_id", b"\xff"), ("n", 1)], body=b"\0raw"))
     came = again(opaque).transport
     assert (came.headers, came.body) == ([("ce_id", b"\xff"), ("n", 1)], b"\0raw")
+
+
+@pytest.mark.parametrize(
+    "text", [{"sampledrate": "abc"}, {"deprecated": "TRUE"}, {"severitynumber": "1.5"}, {"dssematerial": "?"}]
+)
+def test_text_that_is_not_of_its_type_stays_text(text: dict[str, str]) -> None:
+    event = read(prefixed("ce-", **text))
+    assert text.items() <= event.attributes.items()
+    assert text.items() <= again(event.replace()).attributes.items()
+
+
+class Unread:
+    """A binding of another protocol, which must not be asked."""
+
+    name = "kafka"
+
+    def decode(self, transport: Transport) -> Any:
+        raise AssertionError("nobody may look at the attributes")
+
+
+KAFKA = Transport(
+    "orders", "orders:0", 7, b"\xffkey",
+    [("ce_id", b"1"), ("a", b"\xff\x00"), ("a", None), ("content-type", b"x/y")],
+    b"\0raw", 1_700_000_000_123,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("envelope", ["auto", "binary", "structured"])
+@pytest.mark.parametrize("event", [Event(KAFKA), Event(KAFKA, Unread(), Undecodable("no event"))])
+def test_records_that_are_no_events_are_written_as_they_are(event: Event, envelope: Any) -> None:
+    came = again(event, envelope=envelope).transport
+    assert came.headers == [("ce_id", "1"), ("a", b"\xff\x00"), ("a", None), ("content-type", "x/y")]
+    assert (came.body, came.key, came.timestamp) == (b"\0raw", b"\xffkey", 1_700_000_000_123)
+
+
+def test_the_body_alone_is_written_where_that_is_wanted() -> None:
+    assert Writer("raw").encode(Event(KAFKA, Unread(), Undecodable("no event")))[1] == b"\0raw"
+
+
+def test_opaque_messages_go_through_byte_for_byte() -> None:
+    raw = codec.encode(
+        codec.table([("b", codec.Binary(b"x"))]) + b"\x01tS\0\0\0\x01\xff", {"delivery_mode": 2}
+    )
+    assert Writer("auto").encode(Event(transport_of(raw, b"body", Transport()))) == (raw, b"body")
+
+
+@pytest.mark.parametrize("raw", [b"", b"\xff"])
+def test_a_broken_content_header_is_refused(raw: bytes) -> None:
+    with pytest.raises(codec.Unencodable):
+        Writer("auto").encode(Event(Transport(properties={"content_header": raw}), AmqpBinding()))

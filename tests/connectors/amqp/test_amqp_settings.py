@@ -86,3 +86,39 @@ def test_traits_follow_the_settings() -> None:
     counted = AmqpSource(queue="q", declare={"type": "quorum"})
     assert connector.source.traits_of(counted).counts_deliveries
     assert connector.source.traits_of(counted).max_pending == 2000
+
+
+def test_a_queue_has_one_name_whoever_uses_it() -> None:
+    source = AmqpSource(url="amqp://u:p@h/a%2fb", queue="q/1")
+    sink = AmqpSink(host="h", vhost="a/b", routing_key="q/1")
+    assert [*source.reads] == [*sink.writes] == ["amqp://h:5672/a%2Fb/queue/q/1"]
+    assert source.consumer == "q/1"
+    assert [*AmqpSink(host="::1", exchange="e", routing_key="k").writes] == [
+        "amqp://[::1]:5672/%2F/exchange/e"
+    ]
+
+
+def test_listed_options_of_the_client_are_taken() -> None:
+    given = {
+        "name": "orders",
+        "product": "shop",
+        "auth": "plain",
+    }
+    assert AmqpSource(queue="q", options=given).options == given
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"no_verify_ssl": 1},
+        {"capabilities": "x"},
+        {"cafile": "/etc/passwd"},
+        {"auth": "amqplain"},
+        {"name": 5},
+        {"product": "x" * 256},
+        {"version": ""},
+    ],
+)
+def test_other_options_are_refused_by_name(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        AmqpSink(routing_key="q", options=wrong)
