@@ -1,27 +1,14 @@
 """The file of a state folder: how it is created, recognised and refused."""
 
 import errno
-import fcntl
 import os
 import sqlite3
-import stat
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
+from eventspan import sqlite_file
 from eventspan.errors import ConfigError, EventspanError, Halted, PositionLost
 
 NAME = "state.db"
-APPLICATION = 0x45765370
-"""``application_id`` of the file: EvSp."""
-VERSION = 1
-"""``user_version`` of the file: the format of its tables."""
-SCHEMA = {
-    "lanes": "CREATE TABLE lanes (bridge TEXT NOT NULL, lane TEXT NOT NULL, position TEXT,"
-    " epoch INTEGER NOT NULL, owner TEXT NOT NULL, crc INTEGER NOT NULL,"
-    " PRIMARY KEY (bridge, lane)) WITHOUT ROWID",
-    "roster": "CREATE TABLE roster (id INTEGER PRIMARY KEY, lanes INTEGER NOT NULL)",
-}
 BUSY_SECS = 10.0
 _OURS = frozenset((errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ELOOP,
                    errno.ENAMETOOLONG, errno.EINVAL, errno.ENOENT, errno.EEXIST))  # fmt: skip
@@ -85,7 +72,7 @@ def connect(path: Path) -> sqlite3.Connection:
     """
     try:
         _ensure(path)
-        return _recognised(path)
+        return _opened(path)
     except ValueError as error:
         if isinstance(error, UnicodeDecodeError):
             raise translate(error, path) from error
@@ -96,91 +83,31 @@ def connect(path: Path) -> sqlite3.Connection:
 
 def _ensure(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _locked(path.parent):
-        if not os.path.lexists(path):
-            if os.path.lexists(f"{path}-wal"):
-                raise lost(path, "it is gone, and only its write-ahead log is left")
-            _create(path)
-    for suffix in ("", "-wal", "-shm"):
-        _plain(Path(f"{path}{suffix}"))
+    sqlite_file.create_once(path, FORMAT)
     with path.open("rb") as file:
         header = file.read(100)
-    if not header:
-        raise lost(path, "it is empty")
     # SQLite takes an unknown number here for a file it may only read.
     if header[18:20] not in (b"\1\1", b"\2\2"):
         raise lost(path, "its header is damaged")
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(opened, fcntl.LOCK_EX)
-        yield
-        os.fsync(opened)
-    finally:
-        os.close(opened)
-
-
-def _create(path: Path) -> None:
-    # Under another name first: a file of this name is whole or damaged, never half made.
-    draft = path.with_name(f".{NAME}.new")
-    for leftover in (draft, Path(f"{draft}-journal")):
-        leftover.unlink(missing_ok=True)
-    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-    with closing(sqlite3.connect(draft, isolation_level=None)) as db:
-        db.execute("PRAGMA synchronous=EXTRA")
-        db.execute("BEGIN")
-        for sql in SCHEMA.values():
-            db.execute(sql)
-        db.execute("INSERT INTO roster VALUES (1, 0)")
-        db.execute(f"PRAGMA application_id={APPLICATION}")
-        db.execute(f"PRAGMA user_version={VERSION}")
-        db.execute("COMMIT")
-    draft.rename(path)
-
-
-def _plain(path: Path) -> None:
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        return
-    if not stat.S_ISREG(found.st_mode):
-        raise ConfigError(f"{path} is no regular file", help="state is kept in a file of its own")
-    if found.st_nlink > 1:
-        raise ConfigError(f"{path} has a second name (hard link)", help="state is kept in a file of its own")
-
-
-def _recognised(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=BUSY_SECS, isolation_level=None, check_same_thread=False)
-    try:
-        _check_format(db, path)
-        _set_up(db, path)
-    except BaseException:
-        db.close()
-        raise
+def _opened(path: Path) -> sqlite3.Connection:
+    db = sqlite_file.connect(path, FORMAT, BUSY_SECS)
+    # Every commit reaches the main file at once, so a damaged log takes no position back.
+    db.execute("PRAGMA wal_autocheckpoint=1")
     return db
 
 
-def _set_up(db: sqlite3.Connection, path: Path) -> None:
-    if db.execute("PRAGMA journal_mode=WAL").fetchone() != ("wal",):
-        raise ConfigError(f"{path}: this file system cannot share a write-ahead log")
-    db.execute("PRAGMA synchronous=FULL")
-    # Every commit reaches the main file at once, so a damaged log takes no position back.
-    db.execute("PRAGMA wal_autocheckpoint=1")
-    db.execute("PRAGMA trusted_schema=OFF")
-
-
-def _check_format(db: sqlite3.Connection, path: Path) -> None:
-    if db.execute("PRAGMA application_id").fetchone() != (APPLICATION,):
-        raise lost(path, "it is no state file of eventspan")
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > VERSION:
-        raise ConfigError(
-            f"{path} has format {version}; this version of eventspan reads up to {VERSION}",
-            help="run the version that wrote it, or a later one",
-        )
-    found = dict(db.execute("SELECT name, sql FROM sqlite_master"))
-    if version != VERSION or found != SCHEMA:
-        raise lost(path, "its tables are not those of a state file")
+FORMAT = sqlite_file.Format(
+    kind="state file",
+    application=0x45765370,  # EvSp
+    version=1,
+    schema=(
+        "CREATE TABLE lanes (bridge TEXT NOT NULL, lane TEXT NOT NULL, position TEXT,"
+        " epoch INTEGER NOT NULL, owner TEXT NOT NULL, crc INTEGER NOT NULL,"
+        " PRIMARY KEY (bridge, lane)) WITHOUT ROWID",
+        "CREATE TABLE roster (id INTEGER PRIMARY KEY, lanes INTEGER NOT NULL)",
+    ),
+    rows=("INSERT INTO roster VALUES (1, 0)",),
+    damaged=lost,
+)

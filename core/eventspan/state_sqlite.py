@@ -15,6 +15,7 @@ from eventspan.errors import PositionLost
 from eventspan.event import Position
 from eventspan.failpoints import failpoint
 from eventspan.owner import parse
+from eventspan.sqlite_file import transaction
 from eventspan.state import Lease, LeaseTaken, StateConflict
 from eventspan.state_file import NAME, connect, lost, translate
 
@@ -163,7 +164,7 @@ class SqliteStore:
     def _write(self, change: Callable[[sqlite3.Connection], T], bridge: str, lane: str) -> T:
         with self._using(bridge, lane) as db:
             failpoint("state.before_write")
-            result = _transaction(db, "IMMEDIATE", change)
+            result = transaction(db, "IMMEDIATE", change)
             failpoint("state.after_write")
             return result
 
@@ -193,18 +194,6 @@ class SqliteStore:
         self._complete = False
         if db is not None:
             db.close()
-
-
-def _transaction(db: sqlite3.Connection, kind: str, change: Callable[[sqlite3.Connection], T]) -> T:
-    db.execute(f"BEGIN {kind}")
-    try:
-        result = change(db)
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
-    return result
 
 
 def _put(db: sqlite3.Connection, row: Row) -> None:

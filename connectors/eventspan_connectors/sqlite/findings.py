@@ -8,8 +8,9 @@ from pathlib import Path
 
 from eventspan.endpoint import Finding, Level
 from eventspan.errors import EventspanError
+from eventspan.sqlite_file import check_format, refuse_special
 from eventspan_connectors.sqlite.config import DatabaseSettings
-from eventspan_connectors.sqlite.database import check_format, refuse_special
+from eventspan_connectors.sqlite.database import FORMAT
 from eventspan_connectors.sqlite.errors import translated
 
 
@@ -20,9 +21,9 @@ def findings(settings: DatabaseSettings) -> Sequence[Finding]:
         with translated(path):
             if not _is_there(path):
                 return [_absent(settings)]
-            refuse_special(path)
+            refuse_special(path, FORMAT)
             with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
-                check_format(db, path)
+                check_format(db, path, FORMAT)
     except EventspanError as error:
         return [Finding(subject, Level.FAILED, str(error), error.help)]
     if not os.access(path, os.W_OK):
