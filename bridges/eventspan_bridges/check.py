@@ -76,7 +76,9 @@ def _bridges(
 def _files(paths: Sequence[Path], findings: Findings) -> list[Path]:
     found: list[Path] = []
     for path in paths:
-        inside = sorted([*path.glob("*.yaml"), *path.glob("*.yml")]) if path.is_dir() else [path]
+        # Unlike Path.is_dir it takes a path the system refuses for what it is: no folder.
+        folder = os.path.isdir(path)
+        inside = sorted([*path.glob("*.yaml"), *path.glob("*.yml")]) if folder else [path]
         if not inside:
             findings.add("ES001", Place(str(path), 1, 1), "the folder holds no *.yaml file")
         found += inside

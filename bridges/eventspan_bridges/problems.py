@@ -155,7 +155,7 @@ class Findings:
         line, caret = "", 0
         if 1 <= place.line <= len(lines) and len(lines[place.line - 1]) <= _LONGEST_SOURCE:
             line, caret = self._shown(lines[place.line - 1], place.column - 1)
-        place = Place(visible(place.file), place.line, place.column)
+        place = Place(visible(place.file).replace("\n", "\\n"), place.line, place.column)
         safe_help = None if raw.help is None else self._safe(raw.help)
         return Problem(CODES[raw.code], place, self._safe(raw.message), safe_help, line, caret)
 

@@ -17,6 +17,7 @@ def guarded(arguments: Sequence[str]) -> int:
     """Run a command line; returns the exit code and lets no exception out."""
     from eventspan_bridges.cli.app import app
 
+    _occupy_streams()
     _tolerate_any_character()
     try:
         code = app.main(list(arguments), prog_name="eventspan", standalone_mode=False)
@@ -84,6 +85,19 @@ def _single(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def _occupy_streams() -> None:
+    """Take the numbers of streams that are closed: a file opened later would get what is said there."""
+    for number, mode in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            # Events for a closed standard output must fail, so it cannot be written; words may go nowhere.
+            os.open(os.devnull, mode)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 -- as long as the process
 
 
 def _tolerate_any_character() -> None:

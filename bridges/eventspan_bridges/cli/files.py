@@ -101,14 +101,8 @@ def _variables(path: Path | None) -> Mapping[str, str]:
     """The variables of an environment file: ``NAME=value`` lines, ``#`` before what is none."""
     if path is None:
         return {}
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not UTF-8") from None
     found = {}
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(_lines(path), 1):
         text = line.strip().removeprefix("export ")
         if not text or text.startswith("#"):
             continue
@@ -117,6 +111,22 @@ def _variables(path: Path | None) -> Mapping[str, str]:
             raise ConfigError(f"{path}:{number}: no NAME=value")
         found[name.strip()] = _unquoted(value.strip())
     return found
+
+
+def _lines(path: Path) -> list[str]:
+    from eventspan_bridges.yaml_file import MAX_BYTES
+
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        text = data.decode()
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is not UTF-8") from None
+    if len(data) > MAX_BYTES:
+        raise ConfigError(f"{path} is larger than {MAX_BYTES // 2**20} MiB")
+    return text.splitlines()
 
 
 def _unquoted(value: str) -> str:
