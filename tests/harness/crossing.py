@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -135,6 +136,14 @@ class Crossing:
         busy = self.oracle.status().delivered
         status = self.oracle.wait(lambda now: now.delivered > busy or not worker.running, "delivery")
         assert status.feeding or not worker.running, "the load ended before anything of it was delivered"
+
+    def until_delivering(self, worker: BridgeProcess) -> float:
+        """Wait until something is delivered that was not yet; returns the seconds it took."""
+        worker.alive()
+        begun, before = time.monotonic(), self.oracle.catch_up().delivered
+        self.oracle.wait(lambda now: now.delivered > before or now.settled, "delivery after a fault")
+        worker.alive()
+        return time.monotonic() - begun
 
     def settle(self, alive: Callable[[], None]) -> None:
         """Wait until the oracle has seen all it had confirmed, or nothing moves any more."""

@@ -39,18 +39,30 @@ SINGLE_NODE = {
 }
 
 
+_PROTOCOLS = "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,SECURE:SASL_SSL"
+
+
 @dataclass(frozen=True)
 class Listeners:
-    """Loopback ports of one node; `secure` is the SASL_SSL one."""
+    """Loopback ports of one node; `secure` is the SASL_SSL one.
+
+    `proxied` is one more plain listener: the port it has, and the port that clients are told to use.
+    """
 
     plain: int
     controller: int
     secure: int
+    proxied: tuple[int, int] | None = None
+
+    def clients(self, *, told: bool) -> str:
+        """Listeners of clients: as they are, or as clients are told."""
+        found = f"PLAINTEXT://127.0.0.1:{self.plain},SECURE://127.0.0.1:{self.secure}"
+        return found + (f",PROXIED://127.0.0.1:{self.proxied[told]}" if self.proxied else "")
 
 
 def properties(listeners: Listeners, data: Path, security: Mapping[str, str]) -> str:
     """Text of the file."""
-    clients = f"PLAINTEXT://127.0.0.1:{listeners.plain},SECURE://127.0.0.1:{listeners.secure}"
+    clients = listeners.clients(told=False)
     return "".join(
         f"{key}={value}\n"
         for key, value in {
@@ -60,8 +72,8 @@ def properties(listeners: Listeners, data: Path, security: Mapping[str, str]) ->
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
             "listeners": f"{clients},CONTROLLER://127.0.0.1:{listeners.controller}",
-            "advertised.listeners": clients,
-            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURE:SASL_SSL",
+            "advertised.listeners": listeners.clients(told=True),
+            "listener.security.protocol.map": _PROTOCOLS,
             "log.dirs": str(data),
             **SINGLE_NODE,
             **security,

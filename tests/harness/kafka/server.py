@@ -40,9 +40,17 @@ class KafkaServer:
     """A node in `folder`; its ports stay the same over restarts.
 
     `heap` is the JVM's, as `256m`; `jvm` replaces the options for a quick start (for measurements).
+    `proxied` adds a plain listener: its port, and the port of a proxy before it that its clients are told.
     """
 
-    def __init__(self, folder: Path, *, heap: str = "256m", jvm: tuple[str, ...] = _JVM) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        heap: str = "256m",
+        jvm: tuple[str, ...] = _JVM,
+        proxied: tuple[int, int] | None = None,
+    ) -> None:
         self._folder = folder
         self._java: list[str | Path] = [
             find_jdk(JAVA).java,
@@ -51,7 +59,8 @@ class KafkaServer:
             f"-Dlog4j2.configurationFile={_LOGGING}",
         ]
         self._java += ["-cp", class_path(VERSION)]
-        self._listeners = Listeners(*free_ports(3))
+        plain, controller, secure = free_ports(3)
+        self._listeners = Listeners(plain, controller, secure, proxied)
         self._config = folder / "server.properties"
         self._child = Child([*self._java, "kafka.Kafka", self._config], folder / "kafka.log")
         self.bootstrap = f"127.0.0.1:{self._listeners.plain}"

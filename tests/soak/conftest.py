@@ -41,12 +41,20 @@ def record(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., None
 def cross(request: pytest.FixtureRequest, tmp_path: Path, place: str) -> Iterator[Cross]:
     """Build and open a crossing from ends named `kafka`, `amqp` or `file`; it is closed with the test.
 
-    `source` and `sink` hold more settings of the ends, the rest is for `Crossing`; with `poison` there is a
-    sink for dead letters.
+    `source` and `sink` hold more settings of the ends, `at` the addresses of other brokers than the shared
+    ones, the rest is for `Crossing`; with `poison` there is a sink for dead letters.
     """
+    brokers: dict[str, Any] = {}
     with ExitStack() as stack:
 
-        def build(direction: str, source: Settings = _NONE, sink: Settings = _NONE, **more: Any) -> Crossing:
+        def build(
+            direction: str,
+            source: Settings = _NONE,
+            sink: Settings = _NONE,
+            at: Mapping[str, KafkaAddress | RabbitAddress] = _NONE,
+            **more: Any,
+        ) -> Crossing:
+            brokers.update(at)
             first, _, second = direction.partition("-")
             # A message has no key: its subject becomes the record's.
             keyed = {"key_from": "subject"} if (first, second) == ("amqp", "kafka") else {}
@@ -63,11 +71,10 @@ def cross(request: pytest.FixtureRequest, tmp_path: Path, place: str) -> Iterato
             return _made(kafka_sink if kind == "kafka" else amqp_sink, kind, settings)
 
         def _made(make: Callable[..., Side], kind: str, settings: Settings) -> Side:
-            if kind == "kafka":
-                kafka: KafkaAddress = request.getfixturevalue("kafka")
-                return make(kafka.bootstrap, place, **settings)
-            rabbitmq: RabbitAddress = request.getfixturevalue("rabbitmq")
-            return make(rabbitmq.url, place, **settings)
+            if kind not in brokers:
+                brokers[kind] = request.getfixturevalue({"kafka": "kafka", "amqp": "rabbitmq"}[kind])
+            address = brokers[kind]
+            return make(address.bootstrap if kind == "kafka" else address.url, place, **settings)
 
         yield build
 
