@@ -13,7 +13,11 @@ from eventspan_connectors.kafka.source import Source
 
 
 def url(text: str) -> Mapping[str, Any]:
-    """Settings from ``kafka://host:port[,host:port]/topic?group=g``."""
+    """Settings from ``kafka://host:port[,host:port]/topic?group=g``.
+
+    One form serves both ends: a source takes ``topics`` and ``group`` of what is
+    returned, a sink ``topic``.
+    """
     parts = urlsplit(text)
     topic = unquote(parts.path.strip("/"))
     query = dict(parse_qsl(parts.query))

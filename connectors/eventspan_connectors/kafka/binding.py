@@ -87,11 +87,18 @@ class KafkaBinding:
 
     def _finish(self, found: dict[str, Value]) -> None:
         for name, value in found.items():
-            found[name] = typed(name, value, self._types)
+            found[name] = self._typed(name, value)
         check(found)
         media = found.get("datacontenttype")
         if isinstance(media, str) and len(self._media) < _LIMIT:
             self._media.add(media)
+
+    def _typed(self, name: str, value: Value) -> Value:
+        """The value as its known type; text that is no canonical form of it stays text."""
+        try:
+            return typed(name, value, self._types)
+        except Undecodable:
+            return value
 
     def _learn(self, native: str) -> str | None:
         folded = native.lower()
@@ -105,7 +112,7 @@ class KafkaBinding:
 
     def _structured(self, content_type: str, body: bytes | None) -> Decoded:
         event = _reader(content_type)(body or b"")
-        attributes = {name: typed(name, value, self._types) for name, value in event.attributes.items()}
+        attributes = {name: self._typed(name, value) for name, value in event.attributes.items()}
         check(attributes)
         return attributes, event.data
 

@@ -1,6 +1,7 @@
 """Settings of the Kafka source and sink."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -37,9 +38,13 @@ class Connection(Settings):
     sasl: Sasl | None = None
     """Credentials; none for a listener without them."""
 
+    def addresses(self, topics: Sequence[str]) -> tuple[str, ...]:
+        """Topics as URIs, one per server: two sides that share a server may share a topic."""
+        return tuple(f"kafka://{server}/{topic}" for server in self.servers for topic in topics)
+
     @field_validator("servers")
     @classmethod
-    def _addresses(cls, servers: list[str]) -> list[str]:
+    def _check_addresses(cls, servers: list[str]) -> list[str]:
         for server in servers:
             match = _SERVER(server)
             if match is None or not 1 <= int(match[1]) <= 65535:
@@ -93,6 +98,16 @@ class KafkaSource(EnvelopeSource, Connection):
     def _listed(cls, options: dict[str, Option]) -> dict[str, Option]:
         return refuse_unlisted(options, CONSUMER)
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """What it reads, as URIs: one per server and topic, globs and expressions as written."""
+        return self.addresses(self.topics)
+
+    @property
+    def consumer(self) -> str:
+        """Whom it shares partitions with: each member of a group gets a part of them."""
+        return self.group
+
 
 class KafkaSink(EnvelopeSink, Connection):
     """Writes to a topic, and counts an event as written when every in-sync replica has it."""
@@ -116,6 +131,11 @@ class KafkaSink(EnvelopeSink, Connection):
     @classmethod
     def _listed(cls, options: dict[str, Option]) -> dict[str, Option]:
         return refuse_unlisted(options, PRODUCER)
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """What it writes to, as URIs: one per server; a computed topic as it is written."""
+        return self.addresses([self.topic])
 
 
 def is_topic(name: str) -> bool:

@@ -11,14 +11,16 @@ from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
     ConsumerGroupTopicPartitions,
+    IsolationLevel,
     KafkaError,
     KafkaException,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from eventspan.endpoint import Target
-from eventspan.errors import ConfigError, Halted, NotConnected
+from eventspan.errors import ConfigError, EventspanError, Halted, NotConnected
 from eventspan_connectors.kafka import options
 from eventspan_connectors.kafka.config import KafkaSource
 from eventspan_connectors.kafka.errors import translate, unusable
@@ -55,12 +57,20 @@ def reach(handle: Any, heard: list[KafkaError], servers: Sequence[str]) -> Any:
             return handle.list_topics(timeout=0.5)
         except KafkaException as error:
             handle.poll(0)
-            worst = [
-                translate(e, "connection", servers) for e in heard if e.code() != KafkaError._ALL_BROKERS_DOWN
-            ]
-            final = [e for e in worst if isinstance(e, Halted)]
-            if final or time.monotonic() > end:
-                raise (final or worst[-1:] or [translate(error, "connection", servers)])[0] from error
+            if time.monotonic() > end or _worst(heard, servers):
+                # Never a local: a raised one would keep itself, and with it the client, alive.
+                raise _worst(heard, servers) or _latest(heard, error, servers) from error
+
+
+def _worst(heard: Sequence[KafkaError], servers: Sequence[str]) -> EventspanError | None:
+    """What no waiting mends."""
+    found = (translate(error, "connection", servers) for error in heard)
+    return next((error for error in found if isinstance(error, Halted)), None)
+
+
+def _latest(heard: Sequence[KafkaError], error: KafkaException, servers: Sequence[str]) -> EventspanError:
+    told = [e for e in heard if e.code() != KafkaError._ALL_BROKERS_DOWN]
+    return translate(told[-1] if told else error, "connection", servers)
 
 
 class Lookup:
@@ -69,14 +79,26 @@ class Lookup:
     def __init__(self, settings: KafkaSource) -> None:
         self._settings = settings
         self._heard: list[KafkaError] = []
+        self._admin: AdminClient | None = None
+        self._isolation = (
+            IsolationLevel.READ_UNCOMMITTED
+            if settings.options.get("isolation.level") == "read_uncommitted"
+            else IsolationLevel.READ_COMMITTED
+        )
         try:
             self._consumer = Consumer(options.reader(settings, self._heard.append))
         except (KafkaException, ValueError) as error:
             raise unusable(error) from error
 
     def close(self) -> None:
+        self._admin = None  # ends with its last reference
         with contextlib.suppress(RuntimeError):  # closed twice
             self._consumer.close()
+
+    def _administrator(self) -> AdminClient:
+        if self._admin is None:
+            self._admin = AdminClient(options.connection(self._settings, self._heard.append))
+        return self._admin
 
     def verify(self) -> None:
         """Reach the cluster, find every named topic, and ask for the group's positions."""
@@ -109,7 +131,7 @@ class Lookup:
 
     def _permitted(self, partitions: list[TopicPartition]) -> None:
         # A consumer only times out where an admin client is told that the group is forbidden.
-        admin = AdminClient(options.connection(self._settings, self._heard.append))
+        admin = self._administrator()
         asked = [ConsumerGroupTopicPartitions(self._settings.group, partitions or None)]
         found = admin.list_consumer_group_offsets(asked, request_timeout=ANSWER_SECS)
         found[self._settings.group].result(ANSWER_SECS + 1)
@@ -130,18 +152,32 @@ class Lookup:
         return found
 
     def watermarks(self, partitions: Sequence[TopicPartition]) -> list[tuple[int, int]]:
-        """First and next offset of each partition, transactions that are open left out."""
-        ask = self._consumer.get_watermark_offsets
-        return self._asked("ends", lambda: [ask(tp, timeout=ANSWER_SECS) for tp in partitions])
+        """First and next offset of each partition, transactions that are open left out.
 
-    def resolve(self, tp: TopicPartition, target: Target) -> TopicPartition:
+        Two requests in all, however many partitions there are.
+        """
+        earliest, latest = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call] # not annotated
+        lows, highs = self._edges(partitions, earliest), self._edges(partitions, latest)
+        return list(zip(lows, highs, strict=True))
+
+    def _edges(self, partitions: Sequence[TopicPartition], spec: OffsetSpec) -> list[int]:
+        if not partitions:
+            return []
+        asked = {TopicPartition(tp.topic, tp.partition): spec for tp in partitions}
+
+        def ask() -> list[int]:
+            admin = self._administrator()
+            found = admin.list_offsets(asked, isolation_level=self._isolation, request_timeout=ANSWER_SECS)
+            return [found[tp].result(ANSWER_SECS + 1).offset for tp in asked]
+
+        return self._asked("ends of partitions", ask)
+
+    def resolve(self, tp: TopicPartition, target: Target, low: int, high: int) -> TopicPartition:
         """The offset a target stands for; raises ``ConfigError`` when there is none such."""
-        low, high = self.watermarks([tp])[0]
         if isinstance(target, datetime):
-            asked = TopicPartition(tp.topic, tp.partition, int(target.timestamp() * 1000))
-            offset = self._asked("time", lambda: self._consumer.offsets_for_times([asked], ANSWER_SECS))[
-                0
-            ].offset
+            at = TopicPartition(tp.topic, tp.partition, int(target.timestamp() * 1000))
+            found = self._asked("time", lambda: self._consumer.offsets_for_times([at], ANSWER_SECS))
+            offset = found[0].offset
             return TopicPartition(tp.topic, tp.partition, offset if offset >= 0 else high)
         edges: Mapping[Any, int] = {"earliest": low, "latest": high}
         offset = edges[target] if target in edges else _offset(target)
@@ -167,6 +203,9 @@ class Lookup:
             return ask()
         except KafkaException as error:
             raise translate(error, what, self._settings.servers) from error
+        except TimeoutError as error:
+            late = KafkaError(KafkaError._TIMED_OUT)
+            raise translate(late, what, self._settings.servers) from error
         except RuntimeError as error:
             raise NotConnected(f"{what}: the client is closed") from error
 

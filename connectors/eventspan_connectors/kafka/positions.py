@@ -38,7 +38,9 @@ def resolve(lookup: Lookup, targets: Mapping[str, Target]) -> list[TopicPartitio
     for lane in targets:
         if lane not in lanes:
             raise ConfigError(f"no lane {lane[:80]!r}", help="lanes: " + ", ".join(sorted(lanes)[:20]))
-    return [lookup.resolve(lanes[lane], target) for lane, target in targets.items()]
+    asked = [lanes[lane] for lane in targets]
+    edges = zip(asked, targets.values(), lookup.watermarks(asked), strict=True)
+    return [lookup.resolve(tp, target, low, high) for tp, target, (low, high) in edges]
 
 
 def _lane(tp: TopicPartition) -> str:

@@ -276,8 +276,8 @@ class Source:
         found = translate(error, what, self._settings.servers)
         if isinstance(found, PositionLost):
             found.help = (
-                f"retention or a new topic took it away; choose where to go on: "
-                f"eventspan offsets set {self._context.bridge} {what}=earliest"
+                "retention, or a topic made anew, took it away; choose where to go on: eventspan "
+                f"offsets set FILE --bridge {self._context.bridge} --lane {what} --to earliest"
             )
         if error.fatal() or isinstance(found, Halted | ConfigError):
             self.failed(found)

@@ -138,7 +138,8 @@ async def test_a_position_that_retention_took_is_named(kafka: KafkaAddress, plac
     async with reading(kafka.bootstrap, topic) as source:
         with pytest.raises(PositionLost, match=f"{topic}:0") as lost:
             await asyncio.wait_for(source.read(), 20)
-        assert f"eventspan offsets set orders {topic}:0=earliest" in (lost.value.help or "")
+        command = f"eventspan offsets set FILE --bridge orders --lane {topic}:0 --to earliest"
+        assert command in (lost.value.help or "")
 
 
 async def test_partitions_made_later_are_read(kafka: KafkaAddress, place: str) -> None:

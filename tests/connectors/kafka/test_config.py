@@ -70,3 +70,16 @@ def test_short_form() -> None:
     for wrong in ("kafka://h:1", "kafka:///t", "kafka://u:p@h/t", "kafka://h/t?x=1"):
         with pytest.raises(ConfigError):
             connector.url(wrong)
+
+
+def test_says_what_it_reads_and_writes() -> None:
+    """What lint compares: no credentials, one address per server."""
+    read = source(
+        servers=["a:1", "b:2"], topics=["t", "x.*", "^y"], sasl={**PLAIN, "insecure_plaintext": True}
+    )
+    assert read.reads == tuple(
+        f"kafka://{at}/{topic}" for at in ("a:1", "b:2") for topic in ("t", "x.*", "^y")
+    )
+    assert read.consumer == "g"
+    sink = KafkaSink.model_validate({"servers": ["a:1"], "topic": "x-{{ event.type }}"})
+    assert sink.writes == ("kafka://a:1/x-{{ event.type }}",)
