@@ -46,7 +46,9 @@ def start(environment: Mapping[str, str]) -> Iterator[Start]:
     for process in running:
         if process.poll() is None:
             process.kill()
-        process.communicate()
+        # Waits for it, and closes its pipes however much of them was read.
+        with process:
+            process.communicate()
 
 
 @pytest.fixture

@@ -88,9 +88,8 @@ def test_records_bring_their_key_along(run: Run, log: str, tmp_path: Path) -> No
 def test_an_end_can_be_told_in_every_way(run: Run, write: Write, tmp_path: Path) -> None:
     side = f'{{"type": "sqlite", "path": "{tmp_path}/log.db"}}'
     (tmp_path / "side.json").write_text(side)
-    path = write(
-        f"version: 1\nbridges:\n  b: {{source: {side}, sinks: {{all: {side}}}, dead_letter: stop}}\n"
-    )
+    bridge = f"{{source: {{type: memory, name: in}}, sinks: {{all: {side}}}, dead_letter: stop}}"
+    path = write(f"version: 1\nbridges:\n  b: {bridge}\n")
     targets = [[f"@{tmp_path}/side.json"], [f"@{path}#b/all"], ["sqlite", f"path={tmp_path}/log.db"]]
     for number, target in enumerate(targets):
         done = run("send", *target, input=event(number))
