@@ -56,6 +56,7 @@ class Bridge:
         self._pace = Pace(settings.limits.rate)
         self.source, traits = ends.source(self._releasing, self._lost, changed)
         self.redelivers = traits.redelivers
+        self._finite = traits.finite
         self._sorter = Sorter(settings, counts_deliveries=traits.counts_deliveries)
         self.outlets = {name: self._outlet(ends, name, changed) for name in settings.sinks}
         self._overflows = {
@@ -104,8 +105,8 @@ class Bridge:
         With ``bounded`` the end is fixed at what is there when the source connects.
         """
         await self.source.open()
-        if bounded and isinstance(self.source.endpoint, Bounded):
-            await self.source.endpoint.bound()
+        if bounded:
+            await self._bound()
         self.status.enter(State.RUNNING)
         trouble = 0
         while not self.stop.is_set():
@@ -117,12 +118,17 @@ class Bridge:
             except Exception as error:  # noqa: BLE001 -- whatever a plug-in raises, its lanes are read again
                 trouble += 1
                 await self.source.restore(error, trouble, halted=isinstance(error, Halted))
-                if bounded and isinstance(self.source.endpoint, Bounded):
-                    await self.source.endpoint.bound()
+                if bounded:
+                    await self._bound()
                 continue
             trouble = 0
             self.source.healthy()
             await self._take(batch)
+
+    async def _bound(self) -> None:
+        # A finite source has an end of its own, which may lie behind what is there now.
+        if not self._finite and isinstance(self.source.endpoint, Bounded):
+            await self.source.endpoint.bound()
 
     async def _take(self, batch: Batch) -> None:
         if self._sorter.asynchronous:

@@ -226,10 +226,17 @@ def _refuse(row: Row, owner: str) -> None:
     if not holder.local:
         raise LeaseTaken(
             f"{held} process {holder.pid} on host {holder.host}, which cannot be asked from here",
-            help=f"once it is gone for good: eventspan offsets set {row.bridge} '{row.lane}=POSITION'",
+            help=f"once it is gone for good: {_released(row)}",
         )
     if holder.alive:
         raise LeaseTaken(f"{held} process {holder.pid} on host {holder.host}", help="it runs already")
+
+
+def _released(row: Row) -> str:
+    # Lanes that start so are no lanes of a source: they stand for a run of the bridge.
+    if row.lane.startswith("@"):
+        return f"eventspan offsets release {row.bridge}"
+    return f"eventspan offsets set {row.bridge} '{row.lane}=POSITION'"
 
 
 def _without_stranger(row: Row) -> Row:
