@@ -42,6 +42,8 @@ class Answer:
     """Seconds of processor time."""
     peak_mib: float
     """Most memory it had at a time."""
+    secs: float
+    """Seconds from its start to its end."""
 
     @property
     def text(self) -> str:
@@ -59,16 +61,18 @@ def call(
     """Run the command in a folder until it ends; `confined` takes away what root may do to any file."""
     streams = [folder / f".{name}-{uuid.uuid4().hex}" for name in ("in", "out", "err")]
     streams[0].write_bytes(data)
+    begun = time.monotonic()
     with streams[0].open("rb") as stdin, streams[1].open("wb") as out, streams[2].open("wb") as err:
         process = subprocess.Popen(
             [*command, *map(str, arguments)], stdin=stdin, stdout=out, stderr=err, cwd=folder,
             env=environment(folder, env), preexec_fn=_give_up_root if confined else None,
         )  # fmt: skip
         status, usage = _ended(process)
+    secs = time.monotonic() - begun
     out_text, err_text = (stream.read_text(errors="surrogateescape") for stream in streams[1:])
     for stream in streams:
         stream.unlink()
-    return Answer(status, out_text, err_text, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    return Answer(status, out_text, err_text, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, secs)
 
 
 def environment(folder: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
