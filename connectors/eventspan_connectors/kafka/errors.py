@@ -60,7 +60,8 @@ def translate(error: KafkaError | KafkaException, what: str, servers: Sequence[s
     found = TABLE.get(error.code())
     if found is not None:
         kind, sentence, help = found
-        return kind(f"{what}: {sentence} ({error.name()})", help=help)
+        where = f" at {', '.join(servers)}" if servers and kind is not Rejected else ""
+        return kind(f"{what}{where}: {sentence} ({error.name()})", help=help)
     if error.code() == _E._SSL:
         return _tls(error, what, servers)
     return NotConnected(f"{what}: {_reason(error, servers)}", help=_advertised(error.str(), servers))

@@ -1,8 +1,7 @@
 """What only a real broker shows: handover, lost positions, limits, gaps."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -13,20 +12,17 @@ from confluent_kafka.cimpl import NewPartitions
 from eventspan import (
     Batch,
     EndOfStream,
-    Event,
     Halted,
     NotConnected,
     PartialWrite,
     PositionLost,
     Rejected,
-    Transport,
 )
 from eventspan.context import Context
 from eventspan.testing import numbered
-from eventspan_connectors.kafka.config import KafkaSink, KafkaSource
-from eventspan_connectors.kafka.sink import Sink
 from eventspan_connectors.kafka.source import Source
 from harness.kafka import KafkaAddress
+from harness.kafka.ends import keyed, put, reading, take, writing
 from harness.kafka.topics import make_topic
 
 pytestmark = pytest.mark.broker("kafka")
@@ -36,55 +32,6 @@ CE: list[tuple[str, str | bytes | None]] = [
     ("ce_type", b"t"),
     ("ce_specversion", b"1.0"),
 ]
-
-
-@asynccontextmanager
-async def reading(
-    bootstrap: str, topic: str, context: Context | None = None, **more: Any
-) -> AsyncIterator[Source]:
-    settings = KafkaSource.model_validate(
-        {"servers": [bootstrap], "topics": [topic], "group": f"{topic}-group", **more}
-    )
-    source = Source(settings, context or Context(bridge="orders"))
-    try:
-        await source.connect()
-        yield source
-    finally:
-        await source.close()
-
-
-@asynccontextmanager
-async def writing(bootstrap: str, topic: str, **more: Any) -> AsyncIterator[Sink]:
-    sink = Sink(KafkaSink.model_validate({"servers": [bootstrap], "topic": topic, **more}), Context())
-    try:
-        await sink.connect()
-        yield sink
-    finally:
-        await sink.close()
-
-
-async def put(bootstrap: str, topic: str, events: list[Event], **more: Any) -> None:
-    async with writing(bootstrap, topic, **more) as sink:
-        durable = await sink.write(events, [])
-        assert durable is not None
-        await durable
-
-
-async def take(source: Source, count: int) -> list[Event]:
-    taken: list[Event] = []
-    async with asyncio.timeout(30):
-        while len(taken) < count:
-            batch = await source.read()
-            taken += batch.events
-            batch.ack()
-    return taken
-
-
-def keyed(count: int, start: int = 0) -> list[Event]:
-    return [
-        Event.new({"id": str(n), "source": "/s", "type": "t"}, b"x", Transport(key=b"%d" % (n % 50)))
-        for n in range(start, start + count)
-    ]
 
 
 def delete_records(bootstrap: str, topic: str, before: int) -> None:
