@@ -2,42 +2,40 @@
 
 Pure: it is handed a way to write and is told what the broker says. Confirms come in any
 order and for many messages at once; a message nobody is bound for is returned without its
-tag, shortly before its confirm.
+tag, before its confirm.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from struct import Struct
-from typing import TypeAlias
 
 from eventspan.errors import EventspanError, PartialWrite, Rejected
 from eventspan.failpoints import failpoint
 from eventspan_connectors.amqp.codec import short
 from eventspan_connectors.amqp.errors import NotConfirmed
-from eventspan_connectors.amqp.frames import Delivery, address_of
-
-Publication: TypeAlias = tuple[bytes, bytes, bytes]
-"""Encoded exchange and routing key, content header, body."""
+from eventspan_connectors.amqp.frames import Delivery
+from eventspan_connectors.amqp.returns import Doubtful, Publication, matching, unrouted
 
 _FRAME = Struct(">BHI").pack
 _CONTENT = Struct(">BHIHHQ").pack
 
 
-class _Twins:
-    """Outstanding messages that cannot be told apart when one of them is returned."""
-
-    __slots__ = ("count", "returned")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.returned = 0
-
-
 class _Write:
     """What one write still owes."""
 
-    __slots__ = ("early", "failures", "first", "future", "last", "left", "low", "messages", "places", "twins")
+    __slots__ = (
+        "_alike",
+        "early",
+        "failures",
+        "first",
+        "future",
+        "last",
+        "left",
+        "low",
+        "messages",
+        "places",
+    )
 
     def __init__(self, first: int, messages: Sequence[Publication], places: Sequence[int] | None) -> None:
         self.first = first
@@ -53,12 +51,20 @@ class _Write:
         """Every tag up to this one is confirmed."""
         self.early: set[int] = set()
         """Tags confirmed while earlier ones were not."""
-        self.twins: dict[int, _Twins] = {}
+        self._alike: dict[tuple[bytes, bytes], list[int]] | None = None
 
     def owes(self, index: int) -> bool:
         """Whether a message is not confirmed yet."""
         tag = self.first + index
         return tag > self.low and tag not in self.early
+
+    def alike(self, address: bytes, body: bytes) -> Sequence[int]:
+        """Messages with this address and body."""
+        if self._alike is None:
+            self._alike = {}
+            for index, message in enumerate(self.messages):
+                self._alike.setdefault((message[0], message[2]), []).append(index)
+        return self._alike.get((address, body), ())
 
     def confirm(self, tag: int) -> None:
         """One tag of it; a broker that confirms twice changes nothing."""
@@ -186,7 +192,11 @@ class Publisher:
                     write.failures[each - write.first] = NotConfirmed(
                         "the broker refused to store the message"
                     )
-                    self._failed = min(self._failed or each, each)
+                    self._fail_from(each)
+
+    def _fail_from(self, tag: int) -> None:
+        """What was sent behind a failed message fails too."""
+        self._failed = min(self._failed or tag, tag)
         self._behind = self._next
 
     def _settle(self) -> None:
@@ -199,8 +209,6 @@ class Publisher:
             self._finish(write)
 
     def _finish(self, write: _Write) -> None:
-        for index, twins in write.twins.items():
-            write.failures[index] = _unrouted(write.messages[index], certain=twins.returned >= twins.count)
         self._fail_behind(write)
         if write.last + 1 >= self._behind:
             self._behind = self._failed = 0
@@ -224,29 +232,30 @@ class Publisher:
 
     def returned(self, code: int, address: bytes, header: bytes, body: bytes) -> None:
         """A mandatory message found no queue. Its confirm is still to come."""
-        sent = (address, header, body)
-        found = self._owed(lambda message: message == sent)
-        if not found:
-            # A broker with interceptors returns another content header than it was sent.
-            found = self._owed(lambda message: message[0] == address and message[2] == body)
+        found = matching(header, self._owed(address, body))
         if not found:
             self._closed(code, "the broker returned a message that was never sent")
-            return
-        known = (write.twins[index] for write, index in found if index in write.twins)
-        twins = next(known, None) or _Twins()
-        twins.returned += 1
-        for write, index in found:
-            if index not in write.twins:
-                write.twins[index] = twins
-                twins.count += 1
+        elif len(found) == 1:
+            write, index = found[0]
+            write.failures[index] = unrouted(write.messages[index])
+        else:
+            self._doubt(found)
 
-    def _owed(self, same: Callable[[Publication], bool]) -> list[tuple[_Write, int]]:
+    def _owed(self, address: bytes, body: bytes) -> list[tuple[tuple[_Write, int], bytes]]:
+        """Content headers of messages with this address and body that may still come back."""
         return [
-            (write, index)
+            ((write, index), write.messages[index][1])
             for write in self._writes
-            for index, message in enumerate(write.messages)
-            if same(message) and write.owes(index)
+            for index in write.alike(address, body)
+            if write.owes(index) and not isinstance(write.failures.get(index), Rejected)
         ]
+
+    def _doubt(self, found: Sequence[tuple[_Write, int]]) -> None:
+        for write, index in found:
+            write.failures[index] = Doubtful(write.messages[index])
+        # Those that are sent once more come behind what has already been sent.
+        write, index = found[0]
+        self._fail_from(write.first + index)
 
     def arrived(self) -> None:
         """Nothing is consumed on a publishing channel."""
@@ -257,14 +266,6 @@ class Publisher:
 
     def closed(self, code: int, text: str) -> None:
         self._closed(code, text)
-
-
-def _unrouted(message: Publication, *, certain: bool) -> Exception:
-    exchange, key = address_of(message[0])
-    if not certain:
-        return NotConfirmed("one of several identical messages found no queue")
-    where = f"of exchange {exchange!r} " if exchange else ""
-    return Rejected(f"no queue is bound {where}for routing key {key!r}")
 
 
 def address(exchange: str, routing_key: str) -> bytes:

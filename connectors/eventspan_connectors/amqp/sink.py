@@ -17,7 +17,8 @@ from eventspan_connectors.amqp.config import AmqpSink
 from eventspan_connectors.amqp.errors import closed
 from eventspan_connectors.amqp.link import Link
 from eventspan_connectors.amqp.messages import Writer
-from eventspan_connectors.amqp.publisher import Publication, Publisher, address
+from eventspan_connectors.amqp.publisher import Publisher, address
+from eventspan_connectors.amqp.returns import Doubtful, Publication
 
 _TOO_LARGE = re.compile(r"larger than configured max size (\d+)").search
 
@@ -38,6 +39,8 @@ class Sink:
         self._fixed: tuple[str, ...] = (settings.exchange, settings.routing_key)
         self._largest = settings.max_message
         self._opened = False
+        self._alone = asyncio.Lock()
+        """Held while messages are sent."""
 
     async def connect(self) -> None:
         """Open the connection and a channel with confirms. Raises ``NotConnected`` or ``Halted``."""
@@ -85,37 +88,53 @@ class Sink:
     async def write(self, events: Sequence[Event], spans: Sequence[Span]) -> Awaitable[None] | None:
         """Publish events; the awaitable ends when all are confirmed."""
         messages, failures = self._encode(events)
-        publisher = await self._ready()
         failpoint("sink.before_write")
         places = [n for n in range(len(events)) if n not in failures] if failures else None
         if not messages:
             if failures:
                 raise PartialWrite(failures)
             return None
-        assert self._link is not None
-        confirmed = publisher.publish(messages, places)
-        await self._link.drain()
+        async with self._alone:
+            publisher, link = await self._ready(self._settings.window)
+            confirmed = publisher.publish(messages, places)
+        await link.drain()
         return self._durable(confirmed, failures)
 
-    async def _ready(self) -> Publisher:
-        """Wait while the broker takes nothing, or enough is on its way."""
+    async def _ready(self, window: int) -> tuple[Publisher, Link]:
+        """Wait while the broker takes nothing, or ``window`` messages are on their way."""
         publisher, link = self._publisher, self._link
         if publisher is None or link is None or self._failure is not None:
             raise self._failure or NotConnected("not connected")
-        await publisher.room(self._settings.window)
+        await publisher.room(window)
         await link.unblocked.wait()
         if self._failure is not None:
             raise self._failure
-        return publisher
+        return publisher, link
 
     async def _durable(self, confirmed: asyncio.Future[None], failures: dict[int, Exception]) -> None:
         try:
             await confirmed
         except PartialWrite as partial:
-            raise PartialWrite({**partial.failures, **failures}) from None
+            failures = {**partial.failures, **failures}
+            doubtful = {at: error for at, error in failures.items() if isinstance(error, Doubtful)}
+            failures = {at: error for at, error in failures.items() if at not in doubtful}
+            if doubtful:
+                failures |= await self._once_more(doubtful)
         failpoint("sink.after_write")
         if failures:
             raise PartialWrite(failures)
+
+    async def _once_more(self, doubtful: dict[int, Doubtful]) -> dict[int, Exception]:
+        """Send messages one by one while nothing else is under way: then a return has one meaning."""
+        failures: dict[int, Exception] = {}
+        async with self._alone:
+            publisher, _ = await self._ready(window=1)
+            for at in sorted(doubtful):
+                try:
+                    await publisher.publish([doubtful[at].message], None)
+                except PartialWrite as partial:
+                    failures[at] = partial.failures[0]
+        return failures
 
     def _encode(self, events: Sequence[Event]) -> tuple[list[Publication], dict[int, Exception]]:
         messages: list[Publication] = []
