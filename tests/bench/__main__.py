@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench import places, watch
-from harness.kafka import KafkaServer
+from harness.kafka import KafkaServer, make_topic
 from harness.process import end_on_sigterm
 from harness.rabbitmq import RabbitServer
 
@@ -22,7 +22,7 @@ class Pair(NamedTuple):
     """One direction: how to prepare it, and the two ways to copy it."""
 
     name: str
-    count: int
+    events: int
     bridge: Callable[[], tuple[list[str], Callable[[], int]]]
     bare: Callable[[], tuple[list[str], Callable[[], int]]]
     rate_bar: float
@@ -54,7 +54,7 @@ class Bench:
             f"    sink: {{{sink}}}\n    dead_letter: stop\n"
         )
         state = self.folder / f"state-{file.stem}"
-        return [sys.executable, "/tmp/fb/runner.py", str(file), str(state)]
+        return [sys.executable, "-m", "eventspan_bridges", "run", str(file), "--state", str(state)]
 
     def bare(self, kind: str, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "bench.bare", kind, *arguments]
@@ -64,7 +64,7 @@ class Bench:
 
         def target() -> str:
             topic = f"kk-{uuid.uuid4().hex[:8]}"
-            places.make_topic(self.target.bootstrap, topic, places.PARTITIONS)
+            make_topic(self.target.bootstrap, topic, places.PARTITIONS)
             return topic
 
         def bridge() -> tuple[list[str], Callable[[], int]]:
@@ -107,7 +107,7 @@ class Bench:
         def prepare() -> tuple[str, str]:
             name = f"ak-{uuid.uuid4().hex[:8]}"
             places.fill_queue(self.rabbit.url, name, count)
-            places.make_topic(self.target.bootstrap, name, places.PARTITIONS)
+            make_topic(self.target.bootstrap, name, places.PARTITIONS)
             return name, name
 
         def bridge() -> tuple[list[str], Callable[[], int]]:
@@ -126,7 +126,8 @@ class Bench:
 
 
 def _kafka_source(server: KafkaServer, topic: str, group: str) -> str:
-    return f'type: kafka, servers: ["{server.bootstrap}"], topics: [{topic}], group: bridge-{group}, start: earliest'
+    where = f'type: kafka, servers: ["{server.bootstrap}"], topics: [{topic}]'
+    return f"{where}, group: bridge-{group}, start: earliest"
 
 
 def _kafka_sink(server: KafkaServer, topic: str) -> str:
@@ -140,7 +141,7 @@ def measure(pair: Pair, rounds: int, folder: Path) -> bool:
         for who, prepare in (("bare loop", pair.bare), ("bridge", pair.bridge)):
             command, arrived = prepare()
             run = watch.copy(
-                command, arrived, pair.count, str(folder / f"{who.replace(' ', '-')}-{number}.log")
+                command, arrived, pair.events, str(folder / f"{who.replace(' ', '-')}-{number}.log")
             )
             runs[who].append(run)
             print(

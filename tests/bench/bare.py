@@ -8,8 +8,10 @@ import asyncio
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
 
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from pamqp import commands as spec
@@ -48,10 +50,15 @@ def fetch(found: Consumer) -> list[Message]:
     return [m for m in [first, *found.consume(BATCH - 1, 0)] if m.error() is None]
 
 
-def offsets(messages: list[Message]) -> list[TopicPartition]:
+def offsets(messages: Sequence[Any]) -> list[TopicPartition]:
     """Where reading goes on after these messages."""
     last = {(m.topic(), m.partition()): m.offset() for m in messages}
     return [TopicPartition(topic, partition, at + 1) for (topic, partition), at in last.items()]
+
+
+def store(found: Consumer, messages: Sequence[Message]) -> None:
+    """Note that these messages are delivered; the client commits it by and by."""
+    found.store_offsets(offsets=offsets(messages))
 
 
 class Countdown:
@@ -59,7 +66,7 @@ class Countdown:
 
     __slots__ = ("_done", "_left")
 
-    def __init__(self, count: int, done: Callable[[], None]) -> None:
+    def __init__(self, count: int, done: Callable[[], object]) -> None:
         self._left = count
         self._done = done
 
@@ -77,7 +84,7 @@ def kafka_kafka(source: str, target: str, topic_in: str, topic_out: str, group: 
     produce = sent.produce
     while True:
         messages = fetch(found)
-        done = Countdown(len(messages), lambda m=messages: found.store_offsets(offsets=offsets(m)))  # type: ignore[misc] # a default binds the loop variable
+        done = Countdown(len(messages), partial(store, found, messages))
         for message in messages:
             while True:
                 try:
@@ -99,20 +106,29 @@ async def kafka_amqp(source: str, url: str, topic: str, queue: str, group: str) 
     await connection.call(spec.Confirm.Select())
     publisher = bare_amqp.Publisher(connection, queue)
     flying: deque[tuple[asyncio.Future[None], list[Message]]] = deque()
-    upcoming = loop.run_in_executor(thread, fetch, found)
+    settled: list[list[Message]] = []
+
+    def turn() -> list[Message]:
+        # Any call from another thread would wait for a poll that is under way.
+        while settled:
+            store(found, settled.pop())
+        return fetch(found)
+
+    upcoming = loop.run_in_executor(thread, turn)
     while True:
         messages = await upcoming
-        upcoming = loop.run_in_executor(thread, fetch, found)
+        upcoming = loop.run_in_executor(thread, turn)
         if messages:
-            translated = [
-                (m.value() or b"", {k[3:]: v for k, v in m.headers() or () if k[:3] == "ce_"})
-                for m in messages
-            ]
-            flying.append((publisher.publish(translated), messages))
+            flying.append((publisher.publish([translated(m) for m in messages]), messages))
         while flying and (len(flying) > 8 or flying[0][0].done()):
-            done, settled = flying.popleft()
+            done, delivered = flying.popleft()
             await done
-            found.store_offsets(offsets=offsets(settled))
+            settled.append(delivered)
+
+
+def translated(message: Any) -> tuple[bytes, dict[str, bytes]]:
+    """Body and attributes of a binary event."""
+    return message.value() or b"", {name[3:]: value for name, value in message.headers() if name[:3] == "ce_"}
 
 
 async def amqp_kafka(url: str, target: str, queue: str, topic: str) -> None:
@@ -148,9 +164,12 @@ async def amqp_kafka(url: str, target: str, queue: str, topic: str) -> None:
         arrived.clear()
         entry = [batch[-1][0], False]
         unsettled.append(entry)
-        countdown = Countdown(len(batch), lambda e=entry: loop.call_soon_threadsafe(settle, e))  # type: ignore[misc] # a default binds the loop variable
+        countdown = Countdown(len(batch), partial(loop.call_soon_threadsafe, settle, entry))
         for _, content, body in batch:
-            headers = [("ce_" + k[3:], v) for k, v in bare_amqp.headers_of(content).items() if k[:3] == "ce-"]
+            found = bare_amqp.headers_of(content)
+            headers: list[Any] = [
+                ("ce_" + name[3:], value) for name, value in found.items() if name[:3] == "ce-"
+            ]
             headers.append(("content-type", b"application/json"))
             while True:
                 try:
@@ -169,8 +188,10 @@ def main(kind: str, *places: str) -> None:
     """Run one loop until the process is ended."""
     if kind == "kafka-kafka":
         kafka_kafka(*places)
+    elif kind == "kafka-amqp":
+        asyncio.run(kafka_amqp(*places))
     else:
-        asyncio.run({"kafka-amqp": kafka_amqp, "amqp-kafka": amqp_kafka}[kind](*places))
+        asyncio.run(amqp_kafka(*places))
 
 
 if __name__ == "__main__":

@@ -97,7 +97,9 @@ class Connection(asyncio.Protocol):
 async def connect(url: str) -> Connection:
     """Open a connection and its channel."""
     at = urlsplit(url)
-    _, connection = await asyncio.get_running_loop().create_connection(Connection, at.hostname, at.port)
+    _, connection = await asyncio.get_running_loop().create_connection(
+        Connection, at.hostname or "127.0.0.1", at.port or 5672
+    )
     await connection._replies.get()
     login = f"\0{unquote(at.username or 'guest')}\0{unquote(at.password or 'guest')}"
     await connection.call(spec.Connection.StartOk({}, "PLAIN", login, "en_US"), 0)
@@ -135,7 +137,7 @@ class Publisher:
 
     def _content(self, body: bytes, headers: dict[str, bytes]) -> bytes:
         media = headers.get("datacontenttype", b"application/json")
-        table = []
+        table: list[bytes] = []
         for name, value in headers.items():
             known = self._names.get(name)
             if known is None:

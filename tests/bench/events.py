@@ -21,9 +21,11 @@ def key(number: int) -> bytes:
     return b"key-%d" % (number % KEYS)
 
 
-def kafka_headers(number: int) -> list[tuple[str, bytes]]:
+def kafka_headers(number: int) -> list[tuple[str, str | bytes | None]]:
     """Headers of the binary mode on Kafka."""
-    headers = [(f"ce_{name}", value.encode()) for name, value in attributes(number).items()]
+    headers: list[tuple[str, str | bytes | None]] = [
+        (f"ce_{name}", value.encode()) for name, value in attributes(number).items()
+    ]
     return [*headers, ("content-type", b"application/json")]
 
 
