@@ -141,7 +141,7 @@ class Crossing:
         """Wait until something is delivered that was not yet; returns the seconds it took."""
         worker.alive()
         begun, before = time.monotonic(), self.oracle.catch_up().delivered
-        self.oracle.wait(lambda now: now.delivered > before or now.settled, "delivery after a fault")
+        self.oracle.wait(lambda now: now.delivered > before or now.settled, "delivery after a fault", 40.0)
         worker.alive()
         return time.monotonic() - begun
 

@@ -50,11 +50,13 @@ class Source:
         self._waited = False
         self._timers: dict[float, asyncio.TimerHandle] = {}
         self._opened = False
+        self._connected = False
 
     async def connect(self) -> None:
         """Open the connection and consume. Raises ``NotConnected`` or ``Halted``."""
-        if self._link is not None and self._failure is None:
+        if self._connected and self._failure is None:
             return
+        self._connected = False
         await self._release()
         if self._opened:
             failpoint("reconnect.start")
@@ -71,7 +73,7 @@ class Source:
             raise self._failure
         if self._opened:
             failpoint("reconnect.after")
-        self._opened = True
+        self._opened = self._connected = True
 
     async def _consume(self, link: Link) -> None:
         channel = await link.channel()
