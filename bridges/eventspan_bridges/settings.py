@@ -48,7 +48,7 @@ class Delivery(Settings):
     in_flight: Count = 4096
     """Events read and not yet settled. Capped at what the source can leave pending."""
     in_flight_bytes: PositiveSize = 64 * 2**20
-    """Bytes of events read and not yet settled."""
+    """Memory of events read and not yet settled: their bodies, and about what their headers take."""
     max_age: Wait | None = 300.0
     """Alert when the oldest unsettled event is older."""
     drain_timeout: Duration = 30.0
