@@ -98,6 +98,11 @@ class Connection(Settings):
         """How messages name the broker: host and port, never the credentials."""
         return f"{self.host}:{self.port}"
 
+    @property
+    def target(self) -> str:
+        """How messages name what is read or written there."""
+        return f"virtual host {self.vhost!r}"
+
     def parameters(self) -> dict[str, Any]:
         """Arguments of the client's own URL."""
         return {
@@ -174,6 +179,10 @@ class AmqpSource(Connection, EnvelopeSource):
         return self
 
     @property
+    def target(self) -> str:
+        return f"queue {self.queue!r}"
+
+    @property
     def reads(self) -> Sequence[str]:
         """What it takes messages from, as URIs."""
         return (self.resource("queue", self.queue),)
@@ -223,6 +232,10 @@ class AmqpSink(Connection, EnvelopeSink):
             if "\0" in text or len(text.encode("utf-8", "replace")) > 255:
                 raise ValueError(f"{name} holds a NUL or is longer than 255 bytes")
         return self
+
+    @property
+    def target(self) -> str:
+        return f"exchange {self.exchange!r}" if self.exchange else f"queue {self.routing_key!r}"
 
     @property
     def writes(self) -> Sequence[str]:

@@ -18,13 +18,13 @@ class NotConfirmed(EventspanError):
 
 
 _HALTED = {
-    402: "an invalid path",
-    403: "access refused",
-    404: "not found",
-    405: "locked by another connection",
-    530: "not allowed",
+    402: ("an invalid path", "check the names of the virtual host and the target"),
+    403: ("access refused", "an administrator gives it with rabbitmqctl set_permissions"),
+    404: ("not found", "make it, name another, or let `declare` make a queue"),
+    405: ("locked", "another connection has the queue for itself; stop that one or name another queue"),
+    530: ("not allowed", "the broker's log says more"),
 }
-"""Reply codes that stay until somebody changes something outside."""
+"""Reply codes that stay until somebody changes something outside, and what that is."""
 
 
 def closed(code: int, text: str, settings: "Connection") -> EventspanError:
@@ -33,14 +33,24 @@ def closed(code: int, text: str, settings: "Connection") -> EventspanError:
         return Halted(
             f"{settings.peer} refused user {settings.username!r}", help="check the user and the password"
         )
-    if code in (403, 530) and "vhost" in text:
+    if "access to vhost" in text or (code == 530 and "vhost" in text):
         return Halted(
             f"{settings.peer} refused virtual host {settings.vhost!r}: {text[:300]}",
             help="it may not exist, or the user may have no access to it",
         )
     if code in _HALTED:
-        return Halted(f"{settings.peer}: {text[:300] or _HALTED[code]}")
+        reason, help = _HALTED[code]
+        return Halted(f"{settings.peer}, {settings.target}: {text[:300] or reason}", help=help)
     return NotConnected(f"{settings.peer} closed with {code}: {text[:300]}")
+
+
+_CERTIFICATES = {
+    9: "the certificate is not valid yet; is the clock right?",
+    10: "the certificate has expired",
+    62: "name the host as its certificate does",
+    64: "name the host as its certificate does",
+}
+"""What to do about a certificate, by OpenSSL's verification code."""
 
 
 def translate(error: BaseException, settings: "Connection") -> EventspanError | None:
@@ -61,7 +71,8 @@ def _text(error: BaseException) -> str:
 
 def _certificate(error: BaseException, settings: "Connection") -> EventspanError:
     reason = getattr(error, "verify_message", "")
-    return Halted(f"{settings.peer}: TLS verification failed: {reason}", help="see tls.ca")
+    help = _CERTIFICATES.get(getattr(error, "verify_code", 0), "tls.ca names the authority to trust")
+    return Halted(f"{settings.peer}: TLS verification failed: {reason}", help=help)
 
 
 def _log_in(error: BaseException, settings: "Connection") -> EventspanError:

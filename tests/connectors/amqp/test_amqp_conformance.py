@@ -1,13 +1,17 @@
 """The conformance kit on a real RabbitMQ: classic and quorum queues."""
 
+from collections.abc import Iterator
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import pytest
 
 from eventspan import Context
-from eventspan.endpoint import Sink, Source
+from eventspan.endpoint import Endpoint, Sink, Source
 from eventspan.testing.conformance import RoundTrip
+from eventspan.testing.network import Guarded, Networked
 from eventspan_connectors.amqp import connector
+from harness.proxy import Proxy
 from harness.rabbitmq import RabbitAddress
 
 assert connector.source is not None
@@ -38,8 +42,24 @@ class Rabbit(RoundTrip):
 
 
 @pytest.mark.broker("rabbitmq")
-class TestClassic(Rabbit):
+class TestClassic(Guarded, Networked, Rabbit):
     kind = "classic"
+    secret = "guess-4711"
+
+    @pytest.fixture(autouse=True)
+    def _through_a_proxy(self, _on: None) -> Iterator[None]:
+        at = urlsplit(self.url)
+        with Proxy(at.hostname or "127.0.0.1", at.port or 5672) as self.proxy:
+            self.url = self.url.replace(f"@{at.netloc.rpartition('@')[2]}", f"@127.0.0.1:{self.proxy.port}")
+            yield
+
+    async def cut(self) -> None:
+        assert self.proxy.reset()
+
+    def make_intruder(self) -> Endpoint:
+        host = urlsplit(self.url).netloc.rpartition("@")[2]
+        settings = SOURCE.settings(url=f"amqp://guest:{self.secret}@{host}/", queue=self.queue)
+        return SOURCE.build(settings, Context())
 
 
 @pytest.mark.broker("rabbitmq")
