@@ -22,7 +22,7 @@ WRONG, PENDING = 2, 3
 _ENOUGH = 30.0
 """Seconds after which a command that does not end is a failure of its own."""
 _POLL = 0.02
-_KEPT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "SSL_CERT_FILE")
+_KEPT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV", "SSL_CERT_FILE")
 
 
 def canary() -> str:

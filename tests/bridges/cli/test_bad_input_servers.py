@@ -1,0 +1,132 @@
+"""Hosts that are not there, and servers that are something else: the side is named, and no secret told."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.answer import Running, assert_nowhere, assert_quiet, canary
+from harness.faulty import INPUT, OUTPUT, bridge, halts, write_events
+from harness.impostor import (
+    Answer,
+    Impostor,
+    certificate,
+    huge_amqp,
+    noise,
+    shut,
+    silent,
+    tls,
+    web,
+)
+
+Settings = dict[str, Any]
+NAMED_SECS = 3.0
+"""Seconds from the start of the process to the line that names the side, on a machine that is busy."""
+
+
+def ends(kind: str, side: str, host: str, port: int, secret: str, tls: Settings | bool = False) -> Settings:
+    """Settings of one side that logs in."""
+    if kind == "amqp":
+        scheme = "amqps" if tls else "amqp"
+        settings: Settings = {"type": "amqp", "url": f"{scheme}://shop:p%40{secret}@{host}:{port}/"}
+        settings |= {"tls": tls} if isinstance(tls, dict) else {}
+        return settings | ({"queue": "orders"} if side == "source" else {"routing_key": "orders"})
+    sasl = {"mechanism": "SCRAM-SHA-256", "username": "shop", "password": f"p@{secret}"}
+    settings = {"type": "kafka", "servers": [f"{host}:{port}"], "sasl": sasl, "tls": tls}
+    return settings | ({"topics": ["orders"], "group": "shop"} if side == "source" else {"topic": "orders"})
+
+
+def placed(folder: Path, side: str, settings: Settings) -> Path:
+    """A bridge that has these settings on that side, and a file on the other; events wait in the file."""
+    write_events(folder)
+    return bridge(folder, settings, OUTPUT) if side == "source" else bridge(folder, INPUT, settings)
+
+
+def name_of(side: str) -> str:
+    return "source" if side == "source" else "sinks.sink"
+
+
+def goes_on_trying(folder: Path, path: Path, side: str, *words: str, within: float, secret: str) -> None:
+    """The side is named soon, once for the same reason; it is tried again until a signal ends it in order."""
+    with Running(folder, "run", path, "--state", folder / "state") as running:
+        took = running.says(f" orders {side} retrying: NotConnected: ", *words)
+        assert took < within, took
+        status = running.stopped()
+        assert status in (0, 3), running.text
+        assert_quiet(running.text, [secret])
+    path.unlink()
+    assert_nowhere(folder, [secret])
+
+
+@pytest.mark.parametrize("side", ["source", "sink"])
+@pytest.mark.parametrize("kind", ["amqp"])
+class TestUnreachable:
+    """Nobody is there at all."""
+
+    def test_nobody_listens(self, tmp_path: Path, unused_tcp_port: int, kind: str, side: str) -> None:
+        secret = canary()
+        path = placed(tmp_path, side, ends(kind, side, "127.0.0.1", unused_tcp_port, secret))
+        words = (f"127.0.0.1:{unused_tcp_port}", "refused")
+        goes_on_trying(tmp_path, path, name_of(side), *words, within=NAMED_SECS, secret=secret)
+
+    def test_the_name_does_not_resolve(self, tmp_path: Path, kind: str, side: str) -> None:
+        secret = canary()
+        path = placed(tmp_path, side, ends(kind, side, "broker.invalid", 9092, secret))
+        goes_on_trying(tmp_path, path, name_of(side), "broker.invalid", within=NAMED_SECS, secret=secret)
+
+
+IMPOSTORS: list[tuple[str, str, Answer]] = [
+    ("amqp", "ends at once", shut),
+    ("amqp", "a web server", web),
+    ("amqp", "a frame of 2 GiB", huge_amqp),
+    ("amqp", "noise", noise),
+    ("amqp", "silent", silent),
+]
+
+
+@pytest.mark.parametrize("side", ["source", "sink"])
+@pytest.mark.parametrize(
+    ("kind", "answer"), [(i[0], i[2]) for i in IMPOSTORS], ids=[" ".join(i[:2]) for i in IMPOSTORS]
+)
+def test_a_server_of_another_kind(tmp_path: Path, kind: str, answer: Answer, side: str) -> None:
+    secret = canary()
+    with Impostor(answer) as server:
+        settings = ends(kind, side, "127.0.0.1", server.port, secret)
+        settings |= {"connect_timeout": "1s"} if kind == "amqp" else {}
+        path = placed(tmp_path, side, settings)
+        # A server that may be about to start is given the time it is promised.
+        within = NAMED_SECS + (5 if kind == "kafka" or answer is silent else 0)
+        goes_on_trying(tmp_path, path, name_of(side), str(server.port), within=within, secret=secret)
+        assert server.connections > 0
+
+
+CERTIFICATES = {
+    "expired": ("localhost", "20200101000000Z", "20200102000000Z", "own"),
+    "not valid yet": ("localhost", "20980101000000Z", "20990101000000Z", "own"),
+    "of another host": ("elsewhere.example", "20200101000000Z", "20990101000000Z", "own"),
+    "signed by itself": ("localhost", "20200101000000Z", "20990101000000Z", "system"),
+}
+
+
+@pytest.mark.parametrize("side", ["source", "sink"])
+@pytest.mark.parametrize("kind", ["amqp", "kafka"])
+@pytest.mark.parametrize(("name", "begin", "end", "trusted"), CERTIFICATES.values(), ids=CERTIFICATES.keys())
+def test_a_certificate_that_proves_nothing(
+    tmp_path: Path, name: str, begin: str, end: str, trusted: str, kind: str, side: str
+) -> None:
+    secret = canary()
+    pem = certificate(tmp_path / "tls", name, begin, end)
+    trust: Settings | bool = {"ca": str(tmp_path / "tls" / "only.pem")} if trusted == "own" else True
+    with Impostor(tls(pem)) as server:
+        path = placed(tmp_path, side, ends(kind, side, "localhost", server.port, secret, trust))
+        halts(tmp_path, path, name_of(side), f"localhost:{server.port}", "TLS", secrets=[secret])
+
+
+@pytest.mark.parametrize("kind", ["amqp", "kafka"])
+def test_a_file_of_authorities_that_is_none(tmp_path: Path, kind: str) -> None:
+    secret = canary()
+    (tmp_path / "ca.pem").write_text(f"no certificate but {secret}")
+    for name in ("ca.pem", "none.pem"):
+        settings = ends(kind, "source", "localhost", 1, secret, {"ca": str(tmp_path / name)})
+        path = placed(tmp_path, "source", settings)
+        halts(tmp_path, path, "source", "tls", secrets=[secret], advised=kind == "kafka")
