@@ -15,6 +15,8 @@ RETRY_SECS = 1.0
 PATIENCE_SECS = 30.0
 """How long commits may fail before the source calls the connection lost."""
 
+_HOPELESS = (KafkaError.FENCED_INSTANCE_ID, KafkaError.GROUP_AUTHORIZATION_FAILED)
+
 
 class Send(Protocol):
     """Starts a commit."""
@@ -58,9 +60,12 @@ class Committer:
     def _judge(self, worst: KafkaError | None) -> None:
         now = time.monotonic()
         self._failing = None if worst is None else self._failing or now
-        if worst is not None and self._failing is not None and now - self._failing > PATIENCE_SECS:
+        if worst is None or self._failing is None:
+            self.moved()
+            return
+        if worst.code() in _HOPELESS or now - self._failing > PATIENCE_SECS:
             self._fail(worst)
-        self.moved(INTERVAL_SECS if worst is None else RETRY_SECS)
+        self.moved(RETRY_SECS)
 
     def final(self, lanes: Collection[str]) -> list[Commit]:
         """What is still to commit of lanes that are being given up, the flying commit included."""

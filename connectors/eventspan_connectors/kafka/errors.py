@@ -47,7 +47,7 @@ TABLE: Final[dict[int, tuple[type[EventspanError], str, str | None]]] = {
 }
 """What a code means to us. Anything else is a connection that may come back."""
 
-_ADDRESS = re.compile(r"([^\s/:]+:\d+)/(\d+|bootstrap)")
+_ADDRESS = re.compile(r"GroupCoordinator: ([^\s/:]+:\d+)|([^\s/:]+:\d+)/(?:\d+|bootstrap)")
 _VERIFY = re.compile(r"certificate|wrong.version|verif|unknown ca|handshake failure", re.IGNORECASE).search
 
 
@@ -57,14 +57,33 @@ def translate(error: KafkaError | KafkaException, what: str, servers: Sequence[s
         error = (
             error.args[0] if error.args and isinstance(error.args[0], KafkaError) else KafkaError(_E._FAIL)
         )
-    found = TABLE.get(error.code())
+    found = TABLE.get(_code(error))
     if found is not None:
         kind, sentence, help = found
         where = f" at {', '.join(servers)}" if servers and kind is not Rejected else ""
         return kind(f"{what}{where}: {sentence} ({error.name()})", help=help)
     if error.code() == _E._SSL:
         return _tls(error, what, servers)
-    return NotConnected(f"{what}: {_reason(error, servers)}", help=_advertised(error.str(), servers))
+    return NotConnected(f"{what}: {_reason(error, servers)}", help=_way_out(error.str(), servers))
+
+
+def explained(
+    error: KafkaError | KafkaException, heard: Sequence[KafkaError], what: str, servers: Sequence[str] = ()
+) -> EventspanError:
+    """``translate``, by what the client has heard of its brokers where the error itself says little."""
+    found = translate(error, what, servers)
+    told = [e for e in heard if e.code() != _E._ALL_BROKERS_DOWN]
+    return translate(told[-1], what, servers) if told and type(found) is NotConnected else found
+
+
+def is_final(error: KafkaError) -> bool:
+    """Whether the client can never go on after it."""
+    return error.fatal() or error.code() == _E._FATAL
+
+
+def _code(error: KafkaError) -> int:
+    # A fatal error hides its own code, but not its words.
+    return _E.FENCED_INSTANCE_ID if error.code() == _E._FATAL and "fenced" in error.str() else error.code()
 
 
 def _tls(error: KafkaError, what: str, servers: Sequence[str]) -> EventspanError:
@@ -75,18 +94,24 @@ def _tls(error: KafkaError, what: str, servers: Sequence[str]) -> EventspanError
 
 
 def _reason(error: KafkaError, servers: Sequence[str]) -> str:
-    text = _short(error.str())
-    found = _ADDRESS.search(error.str())
-    if found is None or found[1] in servers:
+    text, other = _short(error.str()), _advertised(error.str(), servers)
+    if other is None:
         return f"not connected to {', '.join(servers)}: {text}"
-    return f"the cluster at {', '.join(servers)} advertises the address {found[1]}, not reachable: {text}"
+    return f"the cluster at {', '.join(servers)} advertises the address {other}, not reachable: {text}"
+
+
+def _way_out(text: str, servers: Sequence[str]) -> str:
+    other = _advertised(text, servers)
+    if other is None:
+        return "check that the brokers run, the address, and whether they expect TLS or SASL"
+    return f"correct advertised.listeners of the broker, or make {other} reachable from here"
 
 
 def _advertised(text: str, servers: Sequence[str]) -> str | None:
+    """An address in the words of the client that is none of those it was given."""
     found = _ADDRESS.search(text)
-    if found and found[1] not in servers:
-        return f"correct advertised.listeners of the broker, or make {found[1]} reachable from here"
-    return "check that the brokers run, the address, and whether they expect TLS or SASL"
+    address = (found[1] or found[2]) if found else None
+    return None if address in servers else address
 
 
 def _short(text: str) -> str:

@@ -23,7 +23,7 @@ from eventspan.endpoint import Target
 from eventspan.errors import ConfigError, EventspanError, Halted, NotConnected
 from eventspan_connectors.kafka import options
 from eventspan_connectors.kafka.config import KafkaSource
-from eventspan_connectors.kafka.errors import translate, unusable
+from eventspan_connectors.kafka.errors import explained, translate, unusable
 
 T = TypeVar("T")
 
@@ -59,18 +59,13 @@ def reach(handle: Any, heard: list[KafkaError], servers: Sequence[str]) -> Any:
             handle.poll(0)
             if time.monotonic() > end or _worst(heard, servers):
                 # Never a local: a raised one would keep itself, and with it the client, alive.
-                raise _worst(heard, servers) or _latest(heard, error, servers) from error
+                raise (_worst(heard, servers) or explained(error, heard, "connection", servers)) from error
 
 
 def _worst(heard: Sequence[KafkaError], servers: Sequence[str]) -> EventspanError | None:
     """What no waiting mends."""
     found = (translate(error, "connection", servers) for error in heard)
     return next((error for error in found if isinstance(error, Halted)), None)
-
-
-def _latest(heard: Sequence[KafkaError], error: KafkaException, servers: Sequence[str]) -> EventspanError:
-    told = [e for e in heard if e.code() != KafkaError._ALL_BROKERS_DOWN]
-    return translate(told[-1] if told else error, "connection", servers)
 
 
 class Lookup:
@@ -201,11 +196,9 @@ class Lookup:
     def _asked(self, what: str, ask: Callable[[], T]) -> T:
         try:
             return ask()
-        except KafkaException as error:
-            raise translate(error, what, self._settings.servers) from error
-        except TimeoutError as error:
-            late = KafkaError(KafkaError._TIMED_OUT)
-            raise translate(late, what, self._settings.servers) from error
+        except (KafkaException, TimeoutError) as error:
+            self._consumer.poll(0)  # where the client says what it has heard of its brokers
+            raise explained(known(error), self._heard, what, self._settings.servers) from error
         except RuntimeError as error:
             raise NotConnected(f"{what}: the client is closed") from error
 
@@ -214,6 +207,11 @@ _ACTIVE = (
     KafkaError.UNKNOWN_MEMBER_ID, KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS,
     KafkaError.NON_EMPTY_GROUP, KafkaError.STALE_MEMBER_EPOCH,
 )  # fmt: skip
+
+
+def known(error: KafkaException | TimeoutError) -> KafkaException | KafkaError:
+    """An answer that never came, as the client would call it."""
+    return error if isinstance(error, KafkaException) else KafkaError(KafkaError._TIMED_OUT)
 
 
 def _is_pattern(topic: str) -> bool:

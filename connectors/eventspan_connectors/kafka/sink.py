@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException
@@ -16,9 +17,10 @@ from eventspan.settings import is_template
 from eventspan_connectors.kafka import binding, checks, target
 from eventspan_connectors.kafka.blocking import Blocking
 from eventspan_connectors.kafka.config import KafkaSink, is_topic
-from eventspan_connectors.kafka.errors import translate
+from eventspan_connectors.kafka.errors import is_final, translate
 from eventspan_connectors.kafka.pump import Pump
 from eventspan_connectors.kafka.receipt import Receipt, Receipts
+from eventspan_connectors.kafka.stall import Stall, say
 from eventspan_connectors.kafka.untouched import pass_on
 
 Record: TypeAlias = "tuple[list[tuple[str, bytes | None]] | None, bytes | None]"
@@ -41,6 +43,7 @@ class Sink:
         self._limits = target.Limits()
         self._single = False
         self._receipts = Receipts(self._over)
+        self._stall = Stall(settings.servers, partial(say, context.side))
         self._untouched: str | None = None
         self._error: EventspanError | None = None
         self._connections = 0
@@ -72,6 +75,8 @@ class Sink:
         failpoint("sink.mid_write")
         await self._enqueue(pump, events, at, len(events), receipt)
         receipt.sent(len(events) - len(receipt.refused))
+        if not receipt.future.done():
+            self._stall.wait()
         return receipt.future
 
     async def close(self) -> None:
@@ -174,6 +179,7 @@ class Sink:
 
     def _over(self, receipt: Receipt) -> None:
         """All reports of a write are in."""
+        self._stall.move(waiting=len(self._receipts.open) > 1)
         try:
             failures = self._judge(receipt)
             if failures:
@@ -204,12 +210,16 @@ class Sink:
         return self._single or self._limits.max_bytes is not None
 
     def _heard_from(self, loop: asyncio.AbstractEventLoop, error: KafkaError) -> None:
+        try:
+            loop.call_soon_threadsafe(self._complained, error)
+        except RuntimeError:
+            return  # the loop is closed: nobody waits any more
+
+    def _complained(self, error: KafkaError) -> None:
         found = translate(error, "producer", self._settings.servers)
-        if error.fatal() or isinstance(found, Halted):
-            try:
-                loop.call_soon_threadsafe(self._fail, found)
-            except RuntimeError:
-                return  # the loop is closed: nobody waits any more
+        self._stall.hear(error)
+        if is_final(error) or isinstance(found, Halted):
+            self._fail(found)
 
     def _fail(self, error: Exception) -> None:
         """Give up every outstanding write, in order, before anything else is written."""
@@ -221,6 +231,7 @@ class Sink:
             if not receipt.future.done():
                 receipt.future.set_exception(self._error)
         self._receipts.open.clear()
+        self._stall.end()
 
     async def _drop(self) -> None:
         await self._blocking.idle()

@@ -19,7 +19,7 @@ from eventspan_connectors.kafka.blocking import Blocking
 from eventspan_connectors.kafka.browse import browse
 from eventspan_connectors.kafka.commits import Committer, offsets_of
 from eventspan_connectors.kafka.config import KafkaSource
-from eventspan_connectors.kafka.errors import translate
+from eventspan_connectors.kafka.errors import is_final, translate
 from eventspan_connectors.kafka.lookup import Lookup
 from eventspan_connectors.kafka.owner import Owner
 from eventspan_connectors.kafka.records import Maker, Part, lane_of
@@ -279,7 +279,7 @@ class Source:
                 "retention, or a topic made anew, took it away; choose where to go on: eventspan "
                 f"offsets set FILE --bridge {self._context.bridge} --lane {what} --to earliest"
             )
-        if error.fatal() or isinstance(found, Halted | ConfigError):
+        if is_final(error) or isinstance(found, Halted | ConfigError):
             self.failed(found)
 
     def failed(self, error: Exception) -> None:

@@ -12,8 +12,8 @@ from eventspan.errors import Halted
 from eventspan.settings import is_template
 from eventspan_connectors.kafka import options
 from eventspan_connectors.kafka.config import KafkaSink
-from eventspan_connectors.kafka.errors import translate, unusable
-from eventspan_connectors.kafka.lookup import reach
+from eventspan_connectors.kafka.errors import explained, unusable
+from eventspan_connectors.kafka.lookup import known, reach
 
 ANSWER_SECS = 10.0
 MAX_BYTES = 100_000_000
@@ -48,8 +48,9 @@ def inspect(settings: KafkaSink) -> Limits:
         return Limits()
     try:
         _writable(admin, settings.topic)
-    except KafkaException as error:
-        raise translate(error, f"topic {settings.topic}", settings.servers) from error
+    except (KafkaException, TimeoutError) as error:
+        admin.poll(0)  # where the client says what it has heard of its brokers
+        raise explained(known(error), heard, f"topic {settings.topic}", settings.servers) from error
     return _limits(admin, settings.topic)
 
 
@@ -68,5 +69,5 @@ def _limits(admin: AdminClient, topic: str) -> Limits:
     try:
         found = asked[resource].result(ANSWER_SECS)
         return Limits(int(found["max.message.bytes"].value), "compact" in found["cleanup.policy"].value)
-    except KafkaException:
+    except (KafkaException, TimeoutError):
         return Limits()  # describing a topic needs a permission that writing to it does not
