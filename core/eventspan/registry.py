@@ -7,8 +7,9 @@ from importlib.metadata import EntryPoint, entry_points
 from stevedore.driver import DriverManager
 from stevedore.exception import NoMatches
 
-from eventspan.connector import Connector
+from eventspan.connector import Connector, SinkSpec, SourceSpec
 from eventspan.errors import ConfigError, UnknownConnector
+from eventspan.settings import Settings
 
 GROUP = "eventspan.connectors"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
@@ -64,11 +65,25 @@ def load(name: str) -> Connector:
             f"connector {name!r} from {_origin(entry)} is broken: {type(error).__name__}"
         ) from error
     connector = found.extensions[0].plugin
-    if not isinstance(connector, Connector):
-        raise ConfigError(
-            f"connector {name!r} from {_origin(entry)} is broken: {entry.value} is no Connector"
-        )
+    if flaw := _flaw(connector, entry.value):
+        raise ConfigError(f"connector {name!r} from {_origin(entry)} is broken: {flaw}")
+    assert isinstance(connector, Connector)
     return connector
+
+
+def _flaw(connector: object, value: str) -> str | None:
+    """What keeps an object from being a connector; None where nothing does."""
+    if not isinstance(connector, Connector):
+        return f"{value} is no Connector"
+    for side, kind in (("source", SourceSpec), ("sink", SinkSpec)):
+        spec = getattr(connector, side)
+        if spec is None:
+            continue
+        if not isinstance(spec, kind):
+            return f"its {side} is no {kind.__name__}"
+        if not (isinstance(spec.settings, type) and issubclass(spec.settings, Settings)):
+            return f"the settings of its {side} are no Settings"
+    return None
 
 
 def _claimed(name: str) -> EntryPoint:

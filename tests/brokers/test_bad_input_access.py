@@ -238,7 +238,7 @@ class TestAmqpSource:
 
     def test_unknown_queue(self, rabbitmq: RabbitAddress, place: str, tmp_path: Path) -> None:
         path = bridge(tmp_path, {"type": "amqp", "url": rabbitmq.url, "queue": place}, OUTPUT)
-        halts(tmp_path, path, "source", f"no queue '{place}'", advised=False)
+        halts(tmp_path, path, "source", f"no queue '{place}'")
         declared(rabbitmq, place, *bodies())
         drained(tmp_path, path)
         assert read_ids(tmp_path) == IDS
@@ -286,7 +286,7 @@ class TestAmqpSink:
     def test_unknown_exchange(self, rabbitmq: RabbitAddress, place: str, tmp_path: Path) -> None:
         sink = {"type": "amqp", "url": rabbitmq.url, "exchange": place, "routing_key": "k"}
         path = bridge(tmp_path, INPUT, sink)
-        halts(tmp_path, path, "sinks.sink", f"no exchange '{place}'", advised=False)
+        halts(tmp_path, path, "sinks.sink", f"no exchange '{place}'")
         declared(rabbitmq, place)
         with pika.BlockingConnection(pika.URLParameters(rabbitmq.url)) as connection:
             channel = connection.channel()
