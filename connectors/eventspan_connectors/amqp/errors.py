@@ -106,6 +106,10 @@ _TABLE: tuple[tuple[type[BaseException], _Answer], ...] = (
     (_client.ChannelPreconditionFailed, _coded(406)),
     (_client.ConnectionNotAllowed, _coded(530)),
     (_client.InvalidFrameError, _vhost),
+    (
+        ValueError,
+        lambda e, s: Halted(f"{s.peer}: {_first(e)}", help="only brokers with the extensions of RabbitMQ do"),
+    ),
     (TimeoutError, lambda e, s: NotConnected(f"{s.peer} did not answer in time")),
     (OSError, lambda e, s: NotConnected(f"{s.peer} cannot be reached: {_first(e)}")),
     (EOFError, lambda e, s: NotConnected(f"{s.peer} closed the connection while connecting")),

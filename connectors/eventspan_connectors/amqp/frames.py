@@ -183,7 +183,9 @@ class Splitter:
         """Take a message that is there as a whole, or note what it begins with; returns what follows."""
         method = _METHOD(data, at + 7)[0]
         tag = at + 12 + data[at + 11]
-        if method == _DELIVER and end > tag + 9 and len(self._series) < 1000:
+        if method == _DELIVER and end < tag + 11:
+            raise FrameError("a delivery is cut short")
+        if method == _DELIVER and len(self._series) < 1000:
             self._series[data[at : at + 7]] = _Series(channel, data[at:tag], end - tag - 9)
         stop = _whole(data, end + 1, channel) if method == _DELIVER else 0
         if not stop:

@@ -17,6 +17,8 @@ from eventspan_connectors.amqp.errors import NotConfirmed
 from eventspan_connectors.amqp.frames import Delivery
 from eventspan_connectors.amqp.returns import Doubtful, Publication, matching, unrouted
 
+_UNEXPECTED = 505
+"""The reply code of frames that come when none should."""
 _FRAME = Struct(">BHI").pack
 _CONTENT = Struct(">BHIHHQ").pack
 
@@ -173,6 +175,9 @@ class Publisher:
 
     def confirmed(self, tag: int, *, multiple: bool, ok: bool) -> None:
         """The broker has taken messages, or refuses to."""
+        if not 0 < tag < self._next:
+            self._closed(_UNEXPECTED, f"the broker confirmed message {tag}, which was never sent")
+            return
         if not ok:
             self._refuse(tag, multiple=multiple)
         for write in self._writes:

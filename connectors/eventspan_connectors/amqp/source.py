@@ -40,6 +40,8 @@ class Source:
         self._maker = Maker(settings)
         self._link: Link | None = None
         self._channel = 0
+        self._tag = 0
+        """The last delivery tag handed out."""
         self._settling = Settling()
         self._failure: EventspanError | None = None
         self._arrival = asyncio.Event()
@@ -79,6 +81,7 @@ class Source:
         channel = await link.channel()
         self._channel = channel.number
         self._settling = Settling()
+        self._tag = 0
         self.tracker.assign(self._lane)
         self._last = asyncio.get_running_loop().time()
         link.attach(channel.number, self)
@@ -101,6 +104,7 @@ class Source:
             if not self.deliveries:
                 await self._wait()
             elif self._gathered():
+                self._in_sequence()
                 return self._batch()
             else:
                 await self._gather(self._link)
@@ -134,6 +138,13 @@ class Source:
             link.release()
         self._waited = True
 
+    def _in_sequence(self) -> None:
+        """Raise ``NotConnected`` unless delivery tags count up, as acknowledging relies on."""
+        taken = self.deliveries[: self._settings.batch]
+        if taken[0][0] != self._tag + 1 or taken[-1][0] != self._tag + len(taken):
+            self._lost(NotConnected(f"{self._settings.peer} sent delivery tags out of sequence"))
+            raise self._failure or NotConnected("delivery tags out of sequence")
+
     def _batch(self) -> Batch:
         self._waited = False
         size = self._settings.batch
@@ -142,6 +153,7 @@ class Source:
         del self.deliveries[:size]
         failpoint("source.after_poll")
         first = taken[0][0]
+        self._tag = taken[-1][0]
         span = self.tracker.span(self._lane, 0, len(events), first, first + len(events))
         failpoint("source.after_track")
         self._last = asyncio.get_running_loop().time()
