@@ -25,7 +25,8 @@ def test_random_kills(direction: str, cross: Callable[..., Crossing], record: Ca
     report = crossing.finish(crossing.worker())
     record(crossing, report, in_flight=in_flight)
     report.check(lives=1 + crossing.kills)
-    assert in_flight > 0, "no kill struck while anything was in flight"
+    # What comes again was delivered and not yet settled when the kill struck.
+    assert in_flight or report.duplicates, "no kill struck while anything was in flight"
 
 
 def _kill(crossing: Crossing, moment: float) -> bool:
