@@ -9,19 +9,19 @@ from functools import partial
 
 from eventspan import Batch, EndOfStream, Halted, Rejected
 from eventspan.endpoint import Bounded, Pausable
-from eventspan_bridges.counters import Counters, Outcome
-from eventspan_bridges.dead_letters import Where, failure, letter
-from eventspan_bridges.ends import Ends
-from eventspan_bridges.flight import Flight
-from eventspan_bridges.ordering import Gate
-from eventspan_bridges.outlet import Outlet
-from eventspan_bridges.overflow import Overflow
-from eventspan_bridges.pace import Pace
-from eventspan_bridges.parcel import Parcel
+from eventspan_bridges.delivery.counters import Counters, Outcome
+from eventspan_bridges.delivery.dead_letters import Where, failure, letter
+from eventspan_bridges.delivery.ends import Ends
+from eventspan_bridges.delivery.flight import Flight
+from eventspan_bridges.delivery.ordering import Gate
+from eventspan_bridges.delivery.outlet import Outlet
+from eventspan_bridges.delivery.overflow import Overflow
+from eventspan_bridges.delivery.pace import Pace
+from eventspan_bridges.delivery.parcel import Parcel
+from eventspan_bridges.delivery.sorting import Refusal, Sorted, Sorter
+from eventspan_bridges.delivery.window import Window
 from eventspan_bridges.settings import BridgeSettings
-from eventspan_bridges.sorting import Refusal, Sorted, Sorter
 from eventspan_bridges.status import State, Status
-from eventspan_bridges.window import Window
 
 Changed = Callable[[], None]
 

@@ -11,9 +11,9 @@ from eventspan import owner
 from eventspan.errors import ConfigError, summary
 from eventspan.state import Lease, LeaseTaken, StateStore
 from eventspan_bridges import lifecycle
-from eventspan_bridges.backoff import full_jitter
 from eventspan_bridges.bridge import Bridge
-from eventspan_bridges.ends import Ends
+from eventspan_bridges.delivery.backoff import full_jitter
+from eventspan_bridges.delivery.ends import Ends
 from eventspan_bridges.settings import BridgeSettings
 from eventspan_bridges.status import State
 

@@ -56,6 +56,13 @@ def check(attributes: Mapping[str, Value]) -> None:
             raise Undecodable(f"required attribute {name!r} is missing or empty")
     if attributes["specversion"] != "1.0":
         raise Undecodable("attribute 'specversion' is not 1.0")
+    _check_values(attributes)
+    for name in _OPTIONAL:
+        if name in attributes:
+            _check_optional(name, attributes[name])
+
+
+def _check_values(attributes: Mapping[str, Value]) -> None:
     text = ""
     for name, value in attributes.items():
         if name not in _seen:
@@ -68,9 +75,6 @@ def check(attributes: Mapping[str, Value]) -> None:
     if not (text.isascii() and text.isprintable()):
         for name, value in attributes.items():
             _check_value(name, value)
-    for name in _OPTIONAL:
-        if name in attributes:
-            _check_optional(name, attributes[name])
 
 
 def check_name(name: str) -> None:

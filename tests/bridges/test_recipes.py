@@ -9,7 +9,7 @@ import pika
 import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
-from eventspan_bridges.check import check_text
+from eventspan_bridges.settings.check import check_text
 from harness.documents import shell
 from harness.kafka import KafkaAddress, KafkaServer, make_topic
 from harness.rabbitmq import RabbitAddress

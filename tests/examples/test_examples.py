@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eventspan_bridges.check import check
+from eventspan_bridges.settings.check import check
 from harness.documents import ROOT, blocks, shell
 
 FOLDER = ROOT / "examples"

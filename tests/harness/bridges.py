@@ -6,7 +6,7 @@ from typing import Any
 from eventspan import Connector, Context, Settings, SinkSpec, Source, SourceSpec
 from eventspan.testing.doubles import Collect, Script
 from eventspan_bridges.bridge import Bridge
-from eventspan_bridges.ends import Ends
+from eventspan_bridges.delivery.ends import Ends
 from eventspan_bridges.settings import BridgeSettings, Delivery, End, Limits, Retry, SinkEnd
 
 

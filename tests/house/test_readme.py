@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from eventspan import SinkTraits, SourceTraits, registry
-from eventspan_bridges.check import check_text
 from eventspan_bridges.cli.catalogue import SUMMARIES
-from eventspan_bridges.dead_letters import PREFIX, Failure
+from eventspan_bridges.delivery.dead_letters import PREFIX, Failure
+from eventspan_bridges.settings.check import check_text
 from harness.documents import ROOT, blocks, table
 
 README = ROOT / "README.md"
@@ -101,7 +101,7 @@ def test_exit_codes_are_those_of_the_command() -> None:
 
 
 def test_conservation_names_every_outcome() -> None:
-    from eventspan_bridges.counters import Outcome
+    from eventspan_bridges.delivery.counters import Outcome
 
     [line] = [line for line in README.read_text().splitlines() if "Received equals" in line]
     names = {outcome.value for outcome in Outcome}

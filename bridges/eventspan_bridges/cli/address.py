@@ -13,7 +13,7 @@ from eventspan_bridges.settings import BridgeSettings, End, Place
 
 if TYPE_CHECKING:
     from eventspan.connector import Connector
-    from eventspan_bridges.yaml_file import Node
+    from eventspan_bridges.settings.yaml_file import Node
 
 Role = Literal["source", "sink"]
 SCHEMES = {"amqps": "amqp"}
@@ -56,7 +56,7 @@ def _from_url(url: str, pairs: Sequence[str], role: Role) -> End:
 def _parsed(pairs: Sequence[str]) -> Mapping[str, Any]:
     if not pairs:
         return {}
-    from eventspan_bridges.yaml_file import Fault, parse
+    from eventspan_bridges.settings.yaml_file import Fault, parse
 
     try:
         found = parse("\n".join(map(_line, pairs)), "command line")[0].plain()
@@ -115,10 +115,10 @@ def _side(bridge: BridgeSettings, side: str, role: Role) -> End:
 
 def _from_text(data: bytes, name: str, role: Role) -> End:
     """The settings of one side, as they stand in a bridge file."""
-    from eventspan_bridges import sides
-    from eventspan_bridges.problems import BridgeFileError, Findings
-    from eventspan_bridges.references import References
-    from eventspan_bridges.yaml_file import Fault, decode, lines_of, parse
+    from eventspan_bridges.settings import sides
+    from eventspan_bridges.settings.problems import BridgeFileError, Findings
+    from eventspan_bridges.settings.references import References
+    from eventspan_bridges.settings.yaml_file import Fault, decode, lines_of, parse
 
     findings = Findings()
     found: End | None = None

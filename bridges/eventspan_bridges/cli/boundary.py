@@ -68,7 +68,7 @@ def _on_purpose(error: BaseException) -> bool:
 
 def _told_purpose(error: BaseException) -> int:
     from eventspan.errors import ConfigError
-    from eventspan_bridges.problems import BridgeFileError
+    from eventspan_bridges.settings.problems import BridgeFileError
 
     if isinstance(error, BridgeFileError):
         # Its message is the findings as people read them, masked and escaped already.

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from eventspan.errors import ConfigError, summary
 
 if TYPE_CHECKING:
-    from eventspan_bridges.check import Checked
     from eventspan_bridges.settings import BridgeSettings
+    from eventspan_bridges.settings.check import Checked
 
 STANDARD_INPUT = Path("-")
 _FRESH_SECS = 1.0
@@ -32,7 +32,7 @@ class BridgeFiles:
 
     def check(self) -> Checked:
         """Read everything; raises nothing about what is in the files."""
-        from eventspan_bridges.check import check, check_text
+        from eventspan_bridges.settings.check import check, check_text
 
         environment = {**_variables(self._env_file), **os.environ}
         if self._text is not None:
@@ -85,7 +85,7 @@ class Reread:
 
 
 def _standard_input(paths: Sequence[Path]) -> bytes:
-    from eventspan_bridges.yaml_file import MAX_BYTES
+    from eventspan_bridges.settings.yaml_file import MAX_BYTES
 
     if len(paths) > 1:
         raise ConfigError("standard input is read alone", help="give either - or files")
@@ -114,7 +114,7 @@ def _variables(path: Path | None) -> Mapping[str, str]:
 
 
 def _lines(path: Path) -> list[str]:
-    from eventspan_bridges.yaml_file import MAX_BYTES
+    from eventspan_bridges.settings.yaml_file import MAX_BYTES
 
     try:
         with path.open("rb") as file:

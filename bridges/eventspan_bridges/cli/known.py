@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eventspan.errors import ConfigError
-from eventspan_bridges.bridge_file import NAME
 from eventspan_bridges.cli.files import STANDARD_INPUT
 from eventspan_bridges.settings import BridgeSettings
+from eventspan_bridges.settings.bridge_file import NAME
 
 
 def remember(folder: Path, paths: Sequence[Path], settings: Sequence[BridgeSettings]) -> None:

@@ -11,7 +11,7 @@ from eventspan_bridges.cli import options, output
 from eventspan_bridges.cli.boundary import EXIT_OK, EXIT_WRONG
 
 if TYPE_CHECKING:
-    from eventspan_bridges.problems import Problem
+    from eventspan_bridges.settings.problems import Problem
 
 
 @click.command("lint")

@@ -20,7 +20,7 @@ def safe(text: str) -> str:
     if text.isprintable() and "://" not in text:
         return text
     # What knows the details is heavy, and hardly any text needs it.
-    from eventspan_bridges.problems import masked, visible
+    from eventspan_bridges.settings.problems import masked, visible
 
     return visible(masked(text))
 

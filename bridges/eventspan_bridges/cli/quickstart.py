@@ -56,8 +56,8 @@ def command(time: str, count: int | None, show: bool) -> int:
 async def _run(text: bytes, secs: float) -> int:
     from eventspan.state import MemoryStore
     from eventspan_bridges import logs
-    from eventspan_bridges.check import check_text
     from eventspan_bridges.cli import summary
+    from eventspan_bridges.settings.check import check_text
     from eventspan_bridges.worker import Worker
 
     logs.configure("text", "WARNING")

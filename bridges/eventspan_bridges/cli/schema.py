@@ -14,6 +14,6 @@ def command() -> None:
     and as the first line of a bridge file, for editors that know it:
     # yaml-language-server: $schema=eventspan.schema.json
     """  # noqa: D301 -- the character is what click looks for
-    from eventspan_bridges.schema import schema
+    from eventspan_bridges.settings.schema import schema
 
     output.as_json(schema())

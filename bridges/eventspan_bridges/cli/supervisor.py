@@ -12,10 +12,10 @@ from eventspan import owner
 from eventspan.errors import ConfigError
 from eventspan.state import LeaseTaken
 from eventspan.state_sqlite import SqliteStore
-from eventspan_bridges.backoff import full_jitter
 from eventspan_bridges.cli import known, output, state
 from eventspan_bridges.cli.files import STANDARD_INPUT, BridgeFiles
 from eventspan_bridges.cli.running import EXIT_DEFECT, Request
+from eventspan_bridges.delivery.backoff import full_jitter
 from eventspan_bridges.settings import BridgeSettings
 from eventspan_bridges.worker import RUN_LANE
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from eventspan.errors import ConfigError
-from eventspan_bridges.check import check, check_text
-from eventspan_bridges.problems import CODES, BridgeFileError, Problem
 from eventspan_bridges.settings import load
+from eventspan_bridges.settings.check import check, check_text
+from eventspan_bridges.settings.problems import CODES, BridgeFileError, Problem
 
 GOOD = """\
 version: 1

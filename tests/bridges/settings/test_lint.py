@@ -8,9 +8,9 @@ import pytest
 from eventspan.connector import Connector, SinkSpec, SourceSpec, SourceTraits
 from eventspan.context import Context
 from eventspan.settings import Settings
-from eventspan_bridges.check import Checked, check_text
-from eventspan_bridges.lint import Resource, overlap
-from eventspan_bridges.problems import Problem
+from eventspan_bridges.settings.check import Checked, check_text
+from eventspan_bridges.settings.lint import Resource, overlap
+from eventspan_bridges.settings.problems import Problem
 
 
 class Reading(Settings):

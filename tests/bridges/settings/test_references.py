@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from eventspan_bridges.check import Checked, check_text
 from eventspan_bridges.settings import BridgeSettings
+from eventspan_bridges.settings.check import Checked, check_text
 
 FILE = """\
 version: 1

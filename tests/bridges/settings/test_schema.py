@@ -7,8 +7,8 @@ import pytest
 
 from eventspan import registry
 from eventspan.errors import ConfigError
-from eventspan_bridges.schema import schema
-from eventspan_bridges.yaml_file import parse
+from eventspan_bridges.settings.schema import schema
+from eventspan_bridges.settings.yaml_file import parse
 
 GOOD = """\
 version: 1

@@ -5,8 +5,8 @@ import tracemalloc
 
 import pytest
 
-from eventspan_bridges.check import check_text
-from eventspan_bridges.yaml_file import MAX_BYTES, parse
+from eventspan_bridges.settings.check import check_text
+from eventspan_bridges.settings.yaml_file import MAX_BYTES, parse
 
 BOMB = "a: &a [" + "1," * 9 + "]\n" + "".join(
     f"{chr(98 + i)}: &{chr(98 + i)} [{','.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(8)

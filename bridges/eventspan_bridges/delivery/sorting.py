@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from eventspan import Batch, Event, Rejected, Transport
-from eventspan_bridges.counters import Outcome
+from eventspan_bridges.delivery.counters import Outcome
 from eventspan_bridges.settings import BridgeSettings, Route, SinkEnd
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from eventspan import Batch
-from eventspan_bridges.counters import GRAVITY, Counters, Outcome
+from eventspan_bridges.delivery.counters import GRAVITY, Counters, Outcome
 
 
 class Flight:

@@ -6,7 +6,7 @@ import pytest
 
 from eventspan import Event, Transport, Undecodable
 from eventspan.event import Binding
-from eventspan_bridges.dead_letters import Failure, letter
+from eventspan_bridges.delivery.dead_letters import Failure, letter
 from eventspan_connectors.amqp import codec
 from eventspan_connectors.amqp.binding import AmqpBinding, transport_of
 from eventspan_connectors.amqp.messages import Writer

@@ -7,8 +7,8 @@ import pytest
 
 from eventspan.errors import ConfigError, Rejected
 from eventspan.event import Event, Transport, Value
-from eventspan_bridges.cel import MAX_LENGTH
 from eventspan_bridges.expressions import ExpressionError, compile_condition, compile_expression
+from eventspan_bridges.expressions.cel import MAX_LENGTH
 
 JSON = "application/json"
 

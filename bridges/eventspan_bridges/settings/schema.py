@@ -11,9 +11,9 @@ from eventspan import registry
 from eventspan.connector import Connector
 from eventspan.errors import ConfigError
 from eventspan.settings import Settings
-from eventspan_bridges.bridge_file import NAME
 from eventspan_bridges.settings import Delivery, Limits, Retry
-from eventspan_bridges.sides import SinkOptions
+from eventspan_bridges.settings.bridge_file import NAME
+from eventspan_bridges.settings.sides import SinkOptions
 
 Schema = dict[str, Any]
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from eventspan_bridges.problems import Findings
 from eventspan_bridges.settings import BridgeSettings, End, SinkEnd
+from eventspan_bridges.settings.problems import Findings
 
 _COMPUTED = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 
@@ -61,7 +61,7 @@ def _resource(uri: str) -> Resource:
 def _covers(pattern: str, name: str) -> bool:
     if pattern.startswith("^"):
         return _matches(pattern, name)
-    from eventspan_bridges.templates import matches
+    from eventspan_bridges.expressions.templates import matches
 
     return pattern == name or (("*" in pattern or "?" in pattern) and matches(pattern, name))
 

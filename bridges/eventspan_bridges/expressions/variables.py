@@ -13,7 +13,7 @@ import msgspec
 from eventspan.attributes import is_json, media_type, typed
 from eventspan.errors import Rejected
 from eventspan.event import Event, Transport
-from eventspan_bridges.cel import ExpressionError
+from eventspan_bridges.expressions.cel import ExpressionError
 
 TRANSPORT = ("address", "lane", "position", "key", "headers", "timestamp", "deliveries")
 

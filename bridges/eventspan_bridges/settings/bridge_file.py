@@ -7,12 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from eventspan.settings import Settings
-from eventspan_bridges import sides
-from eventspan_bridges.problems import Findings
-from eventspan_bridges.settings import BridgeSettings, Delivery, Limits, Place, Retry, Route, SinkEnd
-from eventspan_bridges.sides import Scope, compiled
-from eventspan_bridges.values import near, validated
-from eventspan_bridges.yaml_file import Node
+from eventspan_bridges.settings import BridgeSettings, Delivery, Limits, Place, Retry, Route, SinkEnd, sides
+from eventspan_bridges.settings.problems import Findings
+from eventspan_bridges.settings.sides import Scope, compiled
+from eventspan_bridges.settings.values import near, validated
+from eventspan_bridges.settings.yaml_file import Node
 
 S = TypeVar("S", bound=Settings)
 

@@ -12,10 +12,10 @@ from eventspan import registry
 from eventspan.connector import Connector, SinkSpec
 from eventspan.errors import ConfigError, UnknownConnector
 from eventspan.settings import Settings, is_template
-from eventspan_bridges.problems import Findings
 from eventspan_bridges.settings import Buffer, End, Place, SinkEnd
-from eventspan_bridges.values import near, validated
-from eventspan_bridges.yaml_file import Node
+from eventspan_bridges.settings.problems import Findings
+from eventspan_bridges.settings.values import near, validated
+from eventspan_bridges.settings.yaml_file import Node
 
 
 class SinkOptions(Settings):
@@ -118,7 +118,7 @@ def _computed(
             return None
     texts = [str(getattr(end.settings, name, None) or "") for name in spec.destinations]
     if any(is_template(text) for text in texts):
-        from eventspan_bridges.templates import compile_template
+        from eventspan_bridges.expressions.templates import compile_template
 
         nodes = [node.get(name) or node for name in spec.destinations]
         parts = tuple(

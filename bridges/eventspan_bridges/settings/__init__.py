@@ -15,8 +15,8 @@ from eventspan.settings import Count, Duration, Rate, Settings, Size
 
 if TYPE_CHECKING:
     from eventspan_bridges.expressions import Condition, Expression
+    from eventspan_bridges.expressions.templates import Template
     from eventspan_bridges.steps import Step
-    from eventspan_bridges.templates import Template
 
 PositiveSize = Annotated[Size, Field(gt=0)]
 Wait = Annotated[Duration, Field(gt=0)]
@@ -158,6 +158,6 @@ def load(paths: Sequence[Path], environment: Mapping[str, str] = os.environ) -> 
 
     """
     # ruamel and the checks are heavy, and a bridge built in Python needs neither.
-    from eventspan_bridges.check import check
+    from eventspan_bridges.settings.check import check
 
     return check(paths, environment).accepted()

@@ -3,7 +3,7 @@
 import pytest
 
 from eventspan import Halted, NotConnected, PartialWrite, Rejected, SinkTraits
-from eventspan_bridges.verdicts import Connection, judge
+from eventspan_bridges.delivery.verdicts import Connection, judge
 
 PLAIN = SinkTraits()
 ATOMIC = SinkTraits(atomic=True)

@@ -14,9 +14,9 @@ from pydantic_core import ErrorDetails
 
 from eventspan.secret import Secret
 from eventspan.settings import Settings
-from eventspan_bridges.problems import Findings
 from eventspan_bridges.settings import Place
-from eventspan_bridges.yaml_file import Node, scalar
+from eventspan_bridges.settings.problems import Findings
+from eventspan_bridges.settings.yaml_file import Node, scalar
 
 S = TypeVar("S", bound=Settings)
 Path = tuple[str | int, ...]

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from eventspan.errors import ConfigError, Rejected
 from eventspan.event import Event
-from eventspan_bridges.cel import ExpressionError, IntegerTooBig, Program
-from eventspan_bridges.variables import Variables, widened
+from eventspan_bridges.expressions.cel import ExpressionError, IntegerTooBig, Program
+from eventspan_bridges.expressions.variables import Variables, widened
 
 __all__ = ["Condition", "Expression", "ExpressionError", "compile_condition", "compile_expression"]
 

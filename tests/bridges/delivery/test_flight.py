@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from eventspan import Batch, Event, Tracker
 from eventspan.testing.events import numbered
-from eventspan_bridges.counters import Counters, Outcome
-from eventspan_bridges.flight import Flight
+from eventspan_bridges.delivery.counters import Counters, Outcome
+from eventspan_bridges.delivery.flight import Flight
 
 
 class Upstream:

@@ -8,11 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from eventspan_bridges import bridge_file, lint
-from eventspan_bridges.problems import BridgeFileError, Findings, Problem
-from eventspan_bridges.references import References
-from eventspan_bridges.settings import BridgeSettings, Place
-from eventspan_bridges.yaml_file import MAX_BYTES, Fault, decode, lines_of, parse
+from eventspan_bridges.settings import BridgeSettings, Place, bridge_file, lint
+from eventspan_bridges.settings.problems import BridgeFileError, Findings, Problem
+from eventspan_bridges.settings.references import References
+from eventspan_bridges.settings.yaml_file import MAX_BYTES, Fault, decode, lines_of, parse
 
 
 @dataclass(frozen=True)

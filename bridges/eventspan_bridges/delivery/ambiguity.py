@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from eventspan import Sink, SinkTraits
 from eventspan.endpoint import Delivered
-from eventspan_bridges.parcel import Parcel
+from eventspan_bridges.delivery.parcel import Parcel
 
 
 async def still_owed(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from eventspan import Event, Span
-from eventspan_bridges.counters import Outcome
-from eventspan_bridges.flight import Flight
+from eventspan_bridges.delivery.counters import Outcome
+from eventspan_bridges.delivery.flight import Flight
 
 
 class Parcel:

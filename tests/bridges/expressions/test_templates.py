@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from eventspan.errors import Rejected
 from eventspan.event import Event, Transport
 from eventspan_bridges.expressions import ExpressionError
-from eventspan_bridges.templates import compile_template, matches
+from eventspan_bridges.expressions.templates import compile_template, matches
 
 
 def event(subject: str = "s") -> Event:

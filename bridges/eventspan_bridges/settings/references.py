@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from eventspan_bridges.problems import Findings, url_passwords
-from eventspan_bridges.yaml_file import Node
+from eventspan_bridges.settings.problems import Findings, url_passwords
+from eventspan_bridges.settings.yaml_file import Node
 
 MAX_FILE = 64 * 2**10
 SECRETS_FOLDER = "EVENTSPAN_SECRETS"

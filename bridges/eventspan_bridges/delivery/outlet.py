@@ -14,14 +14,14 @@ from functools import partial
 from eventspan import NotConnected, Sink, SinkTraits
 from eventspan.endpoint import Buffering
 from eventspan.errors import summary
-from eventspan_bridges.ambiguity import still_owed
-from eventspan_bridges.backoff import full_jitter
-from eventspan_bridges.counters import Counters
-from eventspan_bridges.link import Link
-from eventspan_bridges.ordering import Gate
-from eventspan_bridges.parcel import Parcel
+from eventspan_bridges.delivery.ambiguity import still_owed
+from eventspan_bridges.delivery.backoff import full_jitter
+from eventspan_bridges.delivery.counters import Counters
+from eventspan_bridges.delivery.link import Link
+from eventspan_bridges.delivery.ordering import Gate
+from eventspan_bridges.delivery.parcel import Parcel
+from eventspan_bridges.delivery.verdicts import Connection, Verdict, judge
 from eventspan_bridges.settings import Retry
-from eventspan_bridges.verdicts import Connection, Verdict, judge
 
 log = logging.getLogger("eventspan")
 

@@ -23,7 +23,7 @@ from eventspan.endpoint import Endpoint
 from eventspan.errors import summary
 from eventspan.failpoints import failpoint
 from eventspan.state import StateStore
-from eventspan_bridges.link import Link
+from eventspan_bridges.delivery.link import Link
 from eventspan_bridges.settings import BridgeSettings, End
 from eventspan_bridges.status import Status
 

@@ -3,10 +3,10 @@
 from collections import deque
 
 from eventspan import Batch, Event
-from eventspan_bridges.counters import Counters
-from eventspan_bridges.flight import Flight
-from eventspan_bridges.outlet import Outlet
-from eventspan_bridges.parcel import Parcel
+from eventspan_bridges.delivery.counters import Counters
+from eventspan_bridges.delivery.flight import Flight
+from eventspan_bridges.delivery.outlet import Outlet
+from eventspan_bridges.delivery.parcel import Parcel
 from eventspan_bridges.settings import Buffer
 
 

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from eventspan import ConfigError, Halted
 from eventspan.endpoint import Endpoint
 from eventspan.failpoints import failpoint
-from eventspan_bridges.backoff import full_jitter, probe
+from eventspan_bridges.delivery.backoff import full_jitter, probe
 from eventspan_bridges.settings import Retry
 from eventspan_bridges.status import State, Status
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from eventspan.errors import Rejected
 from eventspan.event import Event
 from eventspan_bridges.expressions import Expression, ExpressionError, compile_expression
-from eventspan_bridges.variables import blank_literals
+from eventspan_bridges.expressions.variables import blank_literals
 
 MAX_RESULT = 249
 """Characters of a rendered text: the longest name of a Kafka topic."""

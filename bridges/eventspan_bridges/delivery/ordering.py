@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable
 from typing import Literal, TypeAlias
 
 from eventspan import Event
-from eventspan_bridges.parcel import Parcel
+from eventspan_bridges.delivery.parcel import Parcel
 
 Ordering: TypeAlias = Literal["key", "lane", "none"]
 KeyOf: TypeAlias = Callable[[Event], Hashable]
