@@ -29,6 +29,7 @@ T = TypeVar("T")
 
 REACH_SECS = 5.0
 ANSWER_SECS = 10.0
+PAUSE_SECS = 0.1
 
 
 def begin(consumer: Consumer, fresh: Sequence[TopicPartition], start: str) -> list[TopicPartition]:
@@ -195,7 +196,7 @@ class Lookup:
 
     def _asked(self, what: str, ask: Callable[[], T]) -> T:
         try:
-            return ask()
+            return _patiently(ask)
         except (KafkaException, TimeoutError) as error:
             self._consumer.poll(0)  # where the client says what it has heard of its brokers
             raise explained(known(error), self._heard, what, self._settings.servers) from error
@@ -207,6 +208,24 @@ _ACTIVE = (
     KafkaError.UNKNOWN_MEMBER_ID, KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS,
     KafkaError.NON_EMPTY_GROUP, KafkaError.STALE_MEMBER_EPOCH,
 )  # fmt: skip
+
+
+_SETTLING = (
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.NOT_COORDINATOR,
+    KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION,
+)  # fmt: skip
+"""A broker that has just started, or has just become responsible, is ready in a moment."""
+
+
+def _patiently(ask: Callable[[], T]) -> T:
+    end = time.monotonic() + REACH_SECS
+    while True:
+        try:
+            return ask()
+        except KafkaException as error:
+            if error.args[0].code() not in _SETTLING or time.monotonic() > end:
+                raise
+        time.sleep(PAUSE_SECS)
 
 
 def known(error: KafkaException | TimeoutError) -> KafkaException | KafkaError:
