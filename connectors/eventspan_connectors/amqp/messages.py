@@ -41,6 +41,7 @@ class Writer:
         self._persistent = persistent
         self._user = user
         self._mode = 2 if persistent else 1
+        self._tail = bytes((self._mode,))
         self._keys: dict[str, bytes] = {}
         self._media: dict[Value | None, bytes] = {}
         self._headers: dict[str, bytes | None] = {}
@@ -84,7 +85,7 @@ class Writer:
                 media = value
             elif value.__class__ is str:
                 text = value.encode()
-                parts.append((keys.get(name) or self._key(name)) + long(len(text)) + text)
+                parts += (keys.get(name) or self._key(name), long(len(text)), text)
             else:
                 parts.append(codec.short(self._prefix + name) + codec.value(value))
         if event.transport.headers:
@@ -149,7 +150,7 @@ class Writer:
             return self._native_header(parts, media, native, kept)
         table = b"".join(parts)
         flags = 0x3000
-        tail = bytes((self._mode,))
+        tail = self._tail
         head = b""
         if media is not None:
             flags |= 0x8000

@@ -51,7 +51,8 @@ class Rows(msgspec.Struct, gc=False, eq=False):
         """The attributes among them, and the content type. ``time`` and ``dataschema`` are unchecked."""
         shape = self.shape
         found: dict[Any, Value] = dict(zip(shape.names, self.texts, strict=False))
-        found.pop(None, None)
+        if shape.others:
+            del found[None]
         if shape.media is not None:
             found["datacontenttype"] = shape.media
         return found
@@ -63,7 +64,7 @@ Sequence.register(Rows)
 class Shape:
     """Everything of a message but the values of its headers."""
 
-    __slots__ = ("_fixed", "_properties", "_unpack", "_version", "media", "names", "natives")
+    __slots__ = ("_fixed", "_properties", "_unpack", "_version", "media", "names", "natives", "others")
 
     def __init__(
         self,
@@ -86,6 +87,7 @@ class Shape:
         self.natives = tuple(native for native, _ in headers)
         self.names = tuple(names)
         """The attribute behind each header; None for headers of others."""
+        self.others = None in names
 
     def read(self, raw: bytes) -> tuple[Rows, dict[str, Any]] | None:
         """Headers and properties of a content header of the same length; None if it is of another shape."""
