@@ -223,15 +223,16 @@ class Bridge:
         self.window.release(id(flight), count, size, last=last)
         if last:
             self.flights.pop(id(flight), None)
+        if last or self.failure is not None:
             self._ended.set()
 
     async def settled(self, lanes: Collection[str] | None = None) -> None:
         """Wait until nothing, or nothing of these lanes, is under way."""
         while any(lanes is None or flight.touches(lanes) for flight in self.flights.values()):
+            if self.failure is not None and not any(outlet.busy for outlet in self.every_outlet):
+                return  # what is left is what the failure is about
             self._ended.clear()
             await self._ended.wait()
-            if self.failure is not None:
-                return
 
     async def _releasing(self, lanes: Collection[str]) -> None:
         """Settle lanes that are about to be given up, for as long as that may take."""

@@ -19,6 +19,8 @@ from eventspan_bridges.status import State
 
 RUN_LANE = "@run"
 """The lease that says that a bridge runs."""
+DEFECTS = 3
+"""How often a bridge of a bounded run may end by what nobody has foreseen."""
 EXIT_OK, EXIT_FAILED, EXIT_PENDING = 0, 1, 3
 
 log = logging.getLogger("eventspan")
@@ -122,13 +124,22 @@ class Worker:
                 return
             except Exception as error:
                 attempt += 1
+                if self._bounded and attempt == DEFECTS:
+                    self._fail(settings.name, error)
+                    return
                 log.exception(
                     "bridge failed", extra={"fields": {"bridge": settings.name, "error": summary(error)}}
                 )
-                await asyncio.sleep(full_jitter(attempt, 1.0, 60.0))
+                await self._pause(full_jitter(attempt, 1.0, 60.0))
             else:
                 self._over(settings.name, bridge)
                 return
+
+    async def _pause(self, secs: float) -> None:
+        try:
+            await asyncio.wait_for(self._stopping.wait(), secs)
+        except TimeoutError:
+            return
 
     def _build(self, settings: BridgeSettings) -> Bridge:
         reread = self._reread

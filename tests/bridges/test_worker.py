@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from eventspan import ConfigError, Context, Halted, Rejected
+from eventspan import Batch, ConfigError, Context, Halted, Rejected
 from eventspan.state import MemoryStore
 from eventspan.state_sqlite import SqliteStore
 from eventspan.testing.clock import virtual_time
@@ -167,3 +167,23 @@ os.kill(os.getpid(), signal.SIGKILL)
 def _kill_a_run(state: Path) -> None:
     killed = subprocess.run([sys.executable, "-c", _HOLD, str(state)], check=False, timeout=60)
     assert killed.returncode == -signal.SIGKILL
+
+
+@virtual_time
+async def test_a_refusal_that_stops_the_bridge_does_not_wait_for_itself() -> None:
+    source, sink = Script(numbered(3), numbered(2, start=3), ends=False), Collect()
+    sink.cue(sink.refuse(["1"], Rejected("no")))
+    worker = Worker([settings_of("b", source, sink)], MemoryStore())
+    assert await worker.run() == 1
+    assert asyncio.get_running_loop().time() < 5
+
+
+@virtual_time
+async def test_a_defect_that_stays_ends_a_bounded_run() -> None:
+    class Defective(Script):
+        async def read(self) -> Batch:
+            return None  # type: ignore[return-value] # the defect
+
+    worker = Worker([settings_of("b", Defective(numbered(1)), Collect())], MemoryStore(), bounded=True)
+    assert await worker.run() == 1
+    assert list(worker.failed) == ["b"]

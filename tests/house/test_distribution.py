@@ -19,8 +19,7 @@ from harness.documents import ROOT
 CLIENTS = ("confluent_kafka", "aio_pika", "aiormq", "pamqp")
 INSTALLERS = ("pip", "setuptools", "pkg_resources", "_distutils_hack", "distutils-precedence.pth")
 PACKAGES = ("eventspan", "eventspan_bridges", "eventspan_connectors")
-MAX_BYTES = 90 * 10**6
-"""The library that evaluates CEL is 50 MB of it, compiled files are 15."""
+MAX_BYTES = 60 * 10**6
 FIRST_EVENT_SECS = 2.0
 
 

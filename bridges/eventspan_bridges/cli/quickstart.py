@@ -15,13 +15,15 @@ bridges:
   quickstart:
     source: {type: memory, name: shop, generate: {rate: 5/s}}
     steps:
-      - filter: event.type != "order.cancelled" && event.data.amount > 10.0
-      - set: {subject: '"order/" + event.data.order_id'}
+      - drop_fields: [data.customer]
+      # With expressions (pip install 'eventspan[cel]'):
+      # - filter: event.type != "order.cancelled" && event.data.amount > 10.0
+      # - set: {subject: '"order/" + event.data.order_id'}
     sink: {type: file, path: "-"}
     dead_letter: stop
 """
 NEXT = """\
-That was a bridge from a made-up shop through a filter to standard output. Next:
+That was a bridge from a made-up shop through a step that drops a field, to standard output. Next:
   eventspan quickstart --show > hello.yaml   the file of this bridge, to be changed
   eventspan lint hello.yaml                  says what is wrong in it, with the place
   eventspan run hello.yaml                   runs it until Ctrl-C

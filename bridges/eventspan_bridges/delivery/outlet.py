@@ -82,11 +82,14 @@ class Outlet:
         self._wake.set()
 
     @property
+    def busy(self) -> bool:
+        """Whether something is queued, due again or under way."""
+        return bool(self._queue or self._front or self._later or self._writing or self._failures)
+
+    @property
     def idle(self) -> bool:
-        """Whether nothing is queued, held back or under way."""
-        return not (
-            self._queue or self._front or self._later or self._writing or self._failures or self._gate.waiting
-        )
+        """Whether it is not busy, and nothing waits behind an event of its key."""
+        return not self.busy and not self._gate.waiting
 
     async def run(self) -> None:
         """Connect and write until cancelled."""

@@ -81,9 +81,14 @@ def _check_text(text: str) -> None:
 
 @cache
 def _environment() -> cel.Env:
-    # 16 MB of library: only a process that compiles an expression pays for it.
-    from cel_expr_python import cel
-
+    # The library is 50 MB: only who writes expressions installs it, and only a process
+    # that compiles one imports it.
+    try:
+        from cel_expr_python import cel
+    except ImportError as error:
+        raise ConfigError(
+            "expressions need the package 'cel-expr-python'", help="pip install 'eventspan[cel]'"
+        ) from error
     return cel.NewEnv(variables={"event": cel.Type.DYN, "transport": cel.Type.DYN})
 
 
