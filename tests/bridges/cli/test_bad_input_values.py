@@ -96,6 +96,24 @@ CASES = {
     "dead letters that come back from disk": (
         one(_log("sqlite", "in"), dead=_log("sqlite", "in")), "6:5: error[ES507 ",
     ),
+    "dead letters within a glob of topics": (
+        one("{type: kafka, servers: ['h:1'], topics: ['orders*'], group: g}",
+            dead="{type: kafka, servers: ['h:1'], topic: orders.dlq}"),
+        "6:5: error[ES507 ", "come back",
+    ),
+    "dead letters within an expression for topics": (
+        one("{type: kafka, servers: ['h:1'], topics: ['^orders.*'], group: g}",
+            dead="{type: kafka, servers: ['h:1'], topic: orders.dlq}"),
+        "6:5: error[ES507 ", "come back",
+    ),
+    "topic that feeds its source": (
+        one(KAFKA + "}", "{type: kafka, servers: ['h:1'], topic: t}"), "5:5: error[ES508 ",
+    ),
+    "topic of one group twice": (
+        one(KAFKA + "}") + "  b: {source: " + KAFKA + "}, sink: " + MEMORY + ", dead_letter: stop}\n",
+        "error[ES510 ",
+    ),
+    "queue that feeds its source": (one(AMQP + "}", "{type: amqp, routing_key: q}"), "5:5: error[ES508 "),
     "bridge name that is a path": (one().replace("  a:", "  ../../x:"), "3:3: error[ES106 "),
     "bridge name from right to left": (one().replace("  a:", '  "a\\u202Eb":'), "3:3: error[ES106 "),
     "bridge name beyond ASCII": (one().replace("  a:", "  größe:"), "3:3: error[ES106 "),
