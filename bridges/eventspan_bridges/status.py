@@ -51,6 +51,10 @@ class Status:
         self._say()
         self._changed()
 
+    def trouble(self, error: Exception | None) -> None:
+        """Show that nothing moves although nothing has failed; None: it moves again."""
+        self.enter(State.RUNNING if error is None else State.RETRYING, error)
+
     def _say(self) -> None:
         fields = {"bridge": self.bridge, "side": self.side, "state": self.state.value}
         if self.reason:

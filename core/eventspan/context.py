@@ -27,5 +27,8 @@ class Context:
     """Await it before giving lanes up on purpose: the runtime stops dispatching them
     and returns when they are settled or ``revoke_timeout`` has passed. Commit and
     raise the epoch after it."""
+    trouble: Callable[[Exception | None], None] = lambda error: None
+    """Call it when nothing moves although nothing has failed, with the reason, and with None
+    once it moves again: the state of the side shows it."""
     lost: Callable[[Collection[str]], None] = lambda lanes: None
     """Call it when lanes are already gone: what waits for them is dropped unwritten."""

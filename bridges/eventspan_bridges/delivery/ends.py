@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 from eventspan import (
     Context,
@@ -19,7 +18,6 @@ from eventspan import (
     SourceTraits,
     Span,
 )
-from eventspan.endpoint import Endpoint
 from eventspan.errors import summary
 from eventspan.failpoints import failpoint
 from eventspan.state import StateStore
@@ -28,7 +26,6 @@ from eventspan_bridges.settings import BridgeSettings, End
 from eventspan_bridges.status import Status
 
 Changed = Callable[[], None]
-E = TypeVar("E", bound=Endpoint)
 
 
 class Ends:
@@ -58,7 +55,8 @@ class Ends:
     ) -> tuple[Link[Source], SourceTraits]:
         """The source's link and what the source promises."""
         end = self._settings.source
-        context = replace(self._context("source"), releasing=releasing, lost=lost)
+        status = self._status("source", changed)
+        context = replace(self._context(status), releasing=releasing, lost=lost)
 
         def build() -> Source:
             now = self._reread().source
@@ -66,16 +64,16 @@ class Ends:
             return now.connector.source.build(now.settings, context)
 
         assert end.connector.source is not None
-        return self._link(build, "source", changed), end.connector.source.traits_of(end.settings)
+        return Link(build, status, self._settings.retry), end.connector.source.traits_of(end.settings)
 
     def sink(self, name: str, changed: Changed) -> tuple[Link[Sink], SinkTraits]:
         """A sink's link and what the sink promises."""
-        side = f"sinks.{name}"
+        status = self._status(f"sinks.{name}", changed)
 
         def build() -> Sink:
-            return self._build_sink(self._reread().sinks[name], side)
+            return self._build_sink(self._reread().sinks[name], status)
 
-        return self._link(build, side, changed), _sink_traits(self._settings.sinks[name])
+        return Link(build, status, self._settings.retry), _sink_traits(self._settings.sinks[name])
 
     def letters(self, changed: Changed) -> tuple[Link[Sink], SinkTraits] | None:
         """The dead-letter sink; None where the first refusal stops the bridge."""
@@ -83,22 +81,25 @@ class Ends:
         if end is None:
             return None
 
+        status = self._status("dead_letter", changed)
+
         def build() -> Sink:
             now = self._reread().dead_letter or end
-            return Confirmed(self._build_sink(now, "dead_letter"))
+            return Confirmed(self._build_sink(now, status))
 
-        return self._link(build, "dead_letter", changed), _sink_traits(end)
+        return Link(build, status, self._settings.retry), _sink_traits(end)
 
-    def _build_sink(self, end: End, side: str) -> Sink:
+    def _build_sink(self, end: End, status: Status) -> Sink:
         assert end.connector.sink is not None
-        return end.connector.sink.build(end.settings, self._context(side))
+        return end.connector.sink.build(end.settings, self._context(status))
 
-    def _link(self, build: Callable[[], E], side: str, changed: Changed) -> Link[E]:
-        return Link(build, Status(self._settings.name, side, changed), self._settings.retry)
+    def _status(self, side: str, changed: Changed) -> Status:
+        return Status(self._settings.name, side, changed)
 
-    def _context(self, side: str) -> Context:
-        folder = self._folder / self._settings.name / side if self._folder else None
-        return Context(bridge=self._settings.name, side=side, state=self._state, folder=folder)
+    def _context(self, status: Status) -> Context:
+        name, side = self._settings.name, status.side
+        folder = self._folder / name / side if self._folder else None
+        return Context(bridge=name, side=side, state=self._state, folder=folder, trouble=status.trouble)
 
 
 class Confirmed:

@@ -176,14 +176,23 @@ def structured(event: Event) -> tuple[Headers, bytes]:
 def carried(native: Sequence[Header], headers: Headers) -> Headers:
     """Append the headers a record came with that are no part of the event."""
     for name, value in native:
-        folded = name.lower()
-        if (
-            folded != CONTENT_TYPE
-            and folded[:3] not in ("ce_", "ce-")
-            and not folded.startswith("cloudevents")
-        ):
+        if _plain.get(name) or _is_plain(name):
             headers.append((name, header_bytes(value)))
     return headers
+
+
+_plain: dict[str, bool] = {}
+"""Header names seen, and whether they are no attribute under any binding."""
+
+
+def _is_plain(name: str) -> bool:
+    known = _plain.get(name)
+    if known is None:
+        folded = name.lower()
+        known = folded != CONTENT_TYPE and not folded.startswith(("ce_", "ce-", "cloudevents"))
+        if len(_plain) < _LIMIT:
+            _plain[name] = known
+    return known
 
 
 def native(headers: Sequence[Header]) -> Headers:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from functools import partial
 from typing import Any, TypeAlias
 
 from confluent_kafka import KafkaError, KafkaException
@@ -20,7 +19,7 @@ from eventspan_connectors.kafka.config import KafkaSink, is_topic
 from eventspan_connectors.kafka.errors import is_final, translate
 from eventspan_connectors.kafka.pump import Pump
 from eventspan_connectors.kafka.receipt import Receipt, Receipts
-from eventspan_connectors.kafka.stall import Stall, say
+from eventspan_connectors.kafka.stall import Stall
 from eventspan_connectors.kafka.untouched import pass_on
 
 Record: TypeAlias = "tuple[list[tuple[str, bytes | None]] | None, bytes | None]"
@@ -43,7 +42,7 @@ class Sink:
         self._limits = target.Limits()
         self._single = False
         self._receipts = Receipts(self._over)
-        self._stall = Stall(settings.servers, partial(say, context.side))
+        self._stall = Stall(settings.servers, context.trouble)
         self._untouched: str | None = None
         self._error: EventspanError | None = None
         self._connections = 0

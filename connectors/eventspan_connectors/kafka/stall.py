@@ -1,7 +1,6 @@
 """Notices when writes have been without an answer for long, and when they move again."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -13,8 +12,6 @@ from eventspan_connectors.kafka.errors import translate
 Tell: TypeAlias = Callable[[EventspanError | None], None]
 
 PATIENCE_SECS = 10.0
-
-_log = logging.getLogger("eventspan.kafka")
 
 
 class Stall:
@@ -72,11 +69,3 @@ class Stall:
             f"producer: no answer from {', '.join(self._servers)} for {PATIENCE_SECS:g} s",
             help="check the partition leaders of the topic, and the network",
         )
-
-
-def say(side: str, error: EventspanError | None) -> None:
-    """One line when a side stalls, or its reason changes, and one when it moves again."""
-    if error is None:
-        _log.info("%s: writes move again", side)
-    else:
-        _log.warning("%s: writes wait, none is given up: %s", side, error)

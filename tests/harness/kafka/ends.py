@@ -31,9 +31,12 @@ async def reading(
 
 
 @asynccontextmanager
-async def writing(bootstrap: str, topic: str, **more: Any) -> AsyncIterator[Sink]:
+async def writing(
+    bootstrap: str, topic: str, context: Context | None = None, **more: Any
+) -> AsyncIterator[Sink]:
     """A connected sink on a topic."""
-    sink = Sink(KafkaSink.model_validate({"servers": [bootstrap], "topic": topic, **more}), Context())
+    settings = KafkaSink.model_validate({"servers": [bootstrap], "topic": topic, **more})
+    sink = Sink(settings, context or Context())
     try:
         await sink.connect()
         yield sink
