@@ -47,6 +47,8 @@ class Bridge:
         """Batches with a record that has not ended, oldest first."""
         self.stop = asyncio.Event()
         """Set when nothing more is to be read."""
+        self.stuck = False
+        """Set beside ``stop`` when what is under way cannot get any further."""
         self.failure: Exception | None = None
         self._sizes: dict[int, int] = {}
         self._receiving: asyncio.Future[None] | None = None

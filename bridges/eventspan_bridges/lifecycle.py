@@ -12,6 +12,9 @@ from eventspan_bridges.status import State
 CLOSE_SECS = 15.0
 """How long one end may take to close."""
 
+STUCK_SECS = 1.0
+"""How long the drain of a bridge takes that has a halted end: for what the other ends are at."""
+
 log = logging.getLogger("eventspan")
 
 
@@ -73,7 +76,8 @@ async def _drain(bridge: Bridge, reader: asyncio.Task[None]) -> None:
     failpoint("shutdown.step1")
     await _cancel([reader])
     failpoint("shutdown.step2")
-    deadline = asyncio.get_running_loop().time() + bridge.settings.delivery.drain_timeout
+    timeout = bridge.settings.delivery.drain_timeout
+    deadline = asyncio.get_running_loop().time() + (min(timeout, STUCK_SECS) if bridge.stuck else timeout)
     await _within(deadline, bridge.received())
     for outlet in bridge.every_outlet:
         await _within(deadline, outlet.flush())

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from eventspan import owner
-from eventspan.errors import ConfigError, summary
+from eventspan.errors import ConfigError, EventspanError, summary
 from eventspan.state import Lease, LeaseTaken, StateStore
 from eventspan_bridges import lifecycle
 from eventspan_bridges.bridge import Bridge
@@ -145,7 +145,12 @@ class Worker:
         reread = self._reread
         name = settings.name
         again = (lambda: reread(name)) if reread else None
-        bridge = Bridge(settings, Ends(settings, self._state, self._folder, again), self._changed)
+        try:
+            bridge = Bridge(settings, Ends(settings, self._state, self._folder, again), self._changed)
+        except EventspanError:
+            raise
+        except Exception as error:
+            raise ConfigError(f"bridge {name} cannot be built: {type(error).__name__}") from error
         self.bridges[name] = bridge
         if self._stopping.is_set():
             bridge.stop.set()
@@ -178,6 +183,7 @@ class Worker:
             ]
             if left and all(bridge.halted for bridge in left):
                 for bridge in left:
+                    bridge.stuck = True
                     bridge.stop.set()
 
     def _exit_code(self) -> int:

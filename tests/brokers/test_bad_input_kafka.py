@@ -1,6 +1,7 @@
 """Odd records and changing topics, Kafka to Kafka and RabbitMQ: delivered untouched, or named and kept."""
 
 import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,38 @@ def test_partitions_made_while_it_runs_are_read(kafka: KafkaAddress, place: str,
         admin.create_partitions([NewPartitions(topic, 6)])[topic].result(10)
         produce(kafka, topic, [(attributes(n), b"v", b"%d" % n) for n in range(100)])
         wait_for(running, tmp_path, {str(n) for n in range(100)})
+        assert running.stopped() == 0
+        assert_quiet(running.text, [])
+
+
+def delete_topic(kafka: KafkaAddress, topic: str) -> None:
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    admin.delete_topics([topic])[topic].result(10)
+
+
+@pytest.mark.parametrize("side", ["source", "sinks.sink"])
+def test_a_topic_deleted_while_it_runs_is_named_and_goes_on_once_it_is_back(
+    kafka: KafkaAddress, place: str, tmp_path: Path, side: str
+) -> None:
+    origin, copy = make_topic(kafka.bootstrap, place), make_topic(kafka.bootstrap, f"{place}-copy")
+    often = {"topic.metadata.refresh.interval.ms": 200}
+    path = bridge(tmp_path, source(kafka, origin, options=often), sink(kafka, copy))
+    gone = origin if side == "source" else copy
+    with Running(tmp_path, "run", path, "--state", tmp_path / "state") as running:
+        produce(kafka, origin, [(attributes("before"), b"v", b"k")])
+        assert len(consume(kafka, copy, 1)) == 1
+        delete_topic(kafka, gone)
+        if side != "source":
+            produce(kafka, origin, [(attributes("between"), b"v", b"k")])
+        running.says(f" orders {side} halted: ", gone, timeout=30)
+        make_topic(kafka.bootstrap, gone)
+        if side == "source":
+            produce(kafka, origin, [(attributes("after"), b"v", b"k")])
+        os.kill(running.pid, signal.SIGHUP)
+        ids = [
+            dict(headers)["ce_id"] for headers, _, _ in records_in(kafka, copy, 2 if side == "source" else 1)
+        ]
+        assert ids == ([b"before", b"after"] if side == "source" else [b"between"]), running.text
         assert running.stopped() == 0
         assert_quiet(running.text, [])
 

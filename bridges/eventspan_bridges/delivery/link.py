@@ -98,8 +98,9 @@ class Link(Generic[E]):
         await asyncio.sleep(full_jitter(max(attempt, 1), self._retry.first, self._retry.max))
 
     async def _wait(self, secs: float) -> None:
-        self._prodded.clear()
+        # A prod that came while nothing waited counts: what was mended may have been mended then.
         try:
             await asyncio.wait_for(self._prodded.wait(), secs)
         except TimeoutError:
             return
+        self._prodded.clear()

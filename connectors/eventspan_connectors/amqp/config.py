@@ -1,7 +1,9 @@
 """Settings of both ends, and the short form of an address."""
 
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -115,16 +117,26 @@ class Connection(Settings):
         """The TLS context; raises ``ConfigError`` for files that cannot be used."""
         if self.tls is None:
             return None
-        try:
+        with _usable("ca", self.tls.ca):
             context = ssl.create_default_context(cafile=self.tls.ca)
-            if self.tls.certificate:
+        if self.tls.certificate:
+            with _usable("certificate and key", self.tls.certificate):
                 context.load_cert_chain(self.tls.certificate, self.tls.key)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(f"tls: {type(error).__name__}: a PEM file cannot be used") from error
         if self.tls.insecure_skip_verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
+
+
+@contextmanager
+def _usable(what: str, path: Path | None) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ssl.SSLError) as error:
+        reason = error.strerror or type(error).__name__
+        raise ConfigError(
+            f"tls.{what}: {path} cannot be used: {reason}", help="it has to be a readable PEM file"
+        ) from error
 
 
 def _with_tls_port(values: Any) -> Any:

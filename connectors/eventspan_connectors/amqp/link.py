@@ -26,6 +26,8 @@ from eventspan_connectors.amqp.errors import closed, translate
 from eventspan_connectors.amqp.frames import HEARTBEAT, FrameError, Inbox, Splitter
 
 log = logging.getLogger(__name__)
+# It logs, with a traceback, what it also raises; the state of the side says it once.
+logging.getLogger("aiormq").setLevel(logging.CRITICAL)
 T = TypeVar("T")
 _PATIENCE = 2.0
 """Seconds the broker has to answer a good-bye."""

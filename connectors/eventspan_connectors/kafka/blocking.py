@@ -21,6 +21,8 @@ class Blocking:
         """Run a call when the one before has ended."""
         await self.idle()
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        # Whoever waited may be cancelled meanwhile; what it then fails with is nobody's any more.
+        future.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         self._last = future
         # A thread of its own: a pool keeps threads, and holds up the end of the process.
         work = partial(_work, future, partial(call, *args, **kwargs))

@@ -58,9 +58,15 @@ def reach(handle: Any, heard: list[KafkaError], servers: Sequence[str]) -> Any:
             return handle.list_topics(timeout=0.5)
         except KafkaException as error:
             handle.poll(0)
-            if time.monotonic() > end or _worst(heard, servers):
+            if time.monotonic() > end or _hopeless(heard) or _worst(heard, servers):
                 # Never a local: a raised one would keep itself, and with it the client, alive.
                 raise (_worst(heard, servers) or explained(error, heard, "connection", servers)) from error
+
+
+def _hopeless(heard: Sequence[KafkaError]) -> bool:
+    """Whether every server was tried in vain: whoever wants it tries again with back-off."""
+    codes = {error.code() for error in heard}
+    return KafkaError._ALL_BROKERS_DOWN in codes and len(codes) > 1
 
 
 def _worst(heard: Sequence[KafkaError], servers: Sequence[str]) -> EventspanError | None:

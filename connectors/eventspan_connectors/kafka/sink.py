@@ -186,7 +186,9 @@ class Sink:
             failpoint("sink.after_write")
             receipt.future.set_result(None)
         except (EventspanError, FailpointError, OSError) as error:
-            receipt.future.set_exception(error)
+            # What concerns every open write has ended this one with the others.
+            if not receipt.future.done():
+                receipt.future.set_exception(error)
 
     def _judge(self, receipt: Receipt) -> dict[int, Exception]:
         """Failures of single events; raises what concerns all of them."""

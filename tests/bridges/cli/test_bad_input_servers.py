@@ -11,7 +11,10 @@ from harness.impostor import (
     Answer,
     Impostor,
     certificate,
+    foreign_kafka,
     huge_amqp,
+    huge_kafka,
+    negative_kafka,
     noise,
     shut,
     silent,
@@ -59,7 +62,7 @@ def goes_on_trying(folder: Path, path: Path, side: str, *words: str, within: flo
 
 
 @pytest.mark.parametrize("side", ["source", "sink"])
-@pytest.mark.parametrize("kind", ["amqp"])
+@pytest.mark.parametrize("kind", ["amqp", "kafka"])
 class TestUnreachable:
     """Nobody is there at all."""
 
@@ -81,6 +84,13 @@ IMPOSTORS: list[tuple[str, str, Answer]] = [
     ("amqp", "a frame of 2 GiB", huge_amqp),
     ("amqp", "noise", noise),
     ("amqp", "silent", silent),
+    ("kafka", "ends at once", shut),
+    ("kafka", "a web server", web),
+    ("kafka", "an answer of 2 GiB", huge_kafka),
+    ("kafka", "an answer below zero", negative_kafka),
+    ("kafka", "an answer to nobody", foreign_kafka),
+    ("kafka", "noise", noise),
+    ("kafka", "silent", silent),
 ]
 
 
@@ -129,4 +139,4 @@ def test_a_file_of_authorities_that_is_none(tmp_path: Path, kind: str) -> None:
     for name in ("ca.pem", "none.pem"):
         settings = ends(kind, "source", "localhost", 1, secret, {"ca": str(tmp_path / name)})
         path = placed(tmp_path, "source", settings)
-        halts(tmp_path, path, "source", "tls", secrets=[secret], advised=kind == "kafka")
+        halts(tmp_path, path, "source", "tls", secrets=[secret])
