@@ -98,7 +98,7 @@ class TestKafkaSource:
     def test_unknown_topic(self, kafka: KafkaAddress, place: str, tmp_path: Path) -> None:
         settings = self.source(place, type="kafka", servers=[kafka.bootstrap])
         path = bridge(tmp_path, settings, OUTPUT)
-        halts(tmp_path, path, "source", f"topic {place}: the topic does not exist", "create it")
+        halts(tmp_path, path, "source", f"topic {place} at ", ": the topic does not exist", "create it")
         make_topic(kafka.bootstrap, place)
         produce(kafka, place)
         drained(tmp_path, path)
@@ -114,7 +114,15 @@ class TestKafkaSource:
             grant(kafka, ResourceType.TOPIC, place, AclOperation.READ)
         path = bridge(tmp_path, self.source(place, **login(secure)), OUTPUT)
         secrets = [secure.plain["alice"]]
-        halts(tmp_path, path, "source", f"{missing} {place}: no permission", "kafka-acls", secrets=secrets)
+        halts(
+            tmp_path,
+            path,
+            "source",
+            f"{missing} {place} at ",
+            ": no permission",
+            "kafka-acls",
+            secrets=secrets,
+        )
         allow_reading(kafka, place)
         drained(tmp_path, path)
         assert read_ids(tmp_path) == IDS
@@ -154,7 +162,7 @@ class TestKafkaSink:
 
     def test_unknown_topic(self, kafka: KafkaAddress, place: str, tmp_path: Path) -> None:
         path = bridge(tmp_path, INPUT, {"type": "kafka", "servers": [kafka.bootstrap], "topic": place})
-        halts(tmp_path, path, "sinks.sink", f"topic {place}: the topic does not exist", "create it")
+        halts(tmp_path, path, "sinks.sink", f"topic {place} at ", ": the topic does not exist", "create it")
         make_topic(kafka.bootstrap, place)
         drained(tmp_path, path)
         assert ids_in_topic(tmp_path, kafka, place) == IDS
@@ -168,7 +176,15 @@ class TestKafkaSink:
             grant(kafka, ResourceType.TOPIC, place, AclOperation.DESCRIBE)
         path = bridge(tmp_path, INPUT, {"topic": place, **login(secure)})
         secrets = [secure.plain["alice"]]
-        halts(tmp_path, path, "sinks.sink", f"topic {place}: no permission", "kafka-acls", secrets=secrets)
+        halts(
+            tmp_path,
+            path,
+            "sinks.sink",
+            f"topic {place} at ",
+            ": no permission",
+            "kafka-acls",
+            secrets=secrets,
+        )
         grant(kafka, ResourceType.TOPIC, place, AclOperation.WRITE)
         drained(tmp_path, path)
         assert ids_in_topic(tmp_path, kafka, place) == IDS

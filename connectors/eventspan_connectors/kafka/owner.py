@@ -66,6 +66,8 @@ class Owner(threading.Thread):
         self._wanted = False
         self._ended = False
         self._muted = False
+        self._troubled = False
+        """Whether the brokers have refused something of the subscription."""
         self._down: float | None = None
 
     def run(self) -> None:
@@ -214,6 +216,7 @@ class Owner(threading.Thread):
             if error.code() == KafkaError._PARTITION_EOF:
                 ends.append(self._maker.end(message))
             else:
+                self._troubled = True
                 lane = f"{message.topic()}:{message.partition()}" if message.topic() else "subscription"
                 self._say(self._handler.refused, error, lane)
         return ends
@@ -271,6 +274,10 @@ class Owner(threading.Thread):
 
     def _leave(self, consumer: Consumer | None) -> None:
         try:
+            if consumer is not None and self._troubled:
+                # Where a topic has gone, close alone leaves a member behind that the group waits for.
+                consumer.unsubscribe()
+                consumer.poll(0)
             if consumer is not None:
                 consumer.close()
         except Exception as error:  # noqa: BLE001 -- whatever ends this thread must reach the reader

@@ -47,20 +47,22 @@ def inspect(settings: KafkaSink) -> Limits:
     if is_template(settings.topic):
         return Limits()
     try:
-        _writable(admin, settings.topic)
+        _writable(admin, settings)
     except (KafkaException, TimeoutError) as error:
         admin.poll(0)  # where the client says what it has heard of its brokers
         raise explained(known(error), heard, f"topic {settings.topic}", settings.servers) from error
     return _limits(admin, settings.topic)
 
 
-def _writable(admin: AdminClient, topic: str) -> None:
+def _writable(admin: AdminClient, settings: KafkaSink) -> None:
+    topic = settings.topic
     asked = admin.describe_topics(
         TopicCollection([topic]), include_authorized_operations=True, request_timeout=ANSWER_SECS
     )
     allowed = asked[topic].result(ANSWER_SECS).authorized_operations
     if allowed and AclOperation.WRITE not in allowed and AclOperation.ALL not in allowed:
-        raise Halted(f"topic {topic}: no permission to write", help="grant WRITE with kafka-acls")
+        where = ", ".join(settings.servers)
+        raise Halted(f"topic {topic} at {where}: no permission to write", help="grant WRITE with kafka-acls")
 
 
 def _limits(admin: AdminClient, topic: str) -> Limits:
