@@ -67,12 +67,12 @@ def call(
             [*command, *map(str, arguments)], stdin=stdin, stdout=out, stderr=err, cwd=folder,
             env=environment(folder, env), preexec_fn=_give_up_root if confined else None,
         )  # fmt: skip
-        status, usage = _ended(process)
+        status, usage, peak_kib = _ended(process)
     secs = time.monotonic() - begun
     out_text, err_text = (stream.read_text(errors="surrogateescape") for stream in streams[1:])
     for stream in streams:
         stream.unlink()
-    return Answer(status, out_text, err_text, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, secs)
+    return Answer(status, out_text, err_text, usage.ru_utime + usage.ru_stime, peak_kib / 1024, secs)
 
 
 def environment(folder: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -81,16 +81,28 @@ def environment(folder: Path, more: Mapping[str, str] | None = None) -> dict[str
     return {**kept, "HOME": str(folder), "PYTHONFAULTHANDLER": "1", **(more or {})}
 
 
-def _ended(process: "subprocess.Popen[bytes]") -> tuple[int, resource.struct_rusage]:
+def _ended(process: "subprocess.Popen[bytes]") -> tuple[int, resource.struct_rusage, int]:
+    """Status, processor time, and the peak of its memory in KiB."""
     handle = os.pidfd_open(process.pid)
-    ready, _, _ = select.select([handle], [], [], _ENOUGH)
+    peak, ready, deadline = 0, False, time.monotonic() + _ENOUGH
+    # What the system adds up at the end counts the memory of whoever started the process too.
+    while not ready and time.monotonic() < deadline:
+        ready = bool(select.select([handle], [], [], _POLL)[0])
+        peak = max(peak, _peak_kib(process.pid))
     os.close(handle)
     if not ready:
         process.kill()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     assert ready, f"{process.args!r} had not ended after {_ENOUGH:g} s"
-    return process.returncode, usage
+    return process.returncode, usage, peak
+
+
+def _peak_kib(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1])
+    return 0  # it has ended and gives no account any more
 
 
 _CAPBSET_DROP, _DAC_OVERRIDE, _DAC_READ_SEARCH = 24, 1, 2

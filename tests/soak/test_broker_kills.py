@@ -29,6 +29,7 @@ def test_broker_kill(
 ) -> None:
     servers: dict[str, KafkaServer | RabbitServer] = {"kafka": kafka_own, "amqp": rabbitmq_own}
     crossing = cross(direction, at={kind: server.address for kind, server in servers.items()})
+    rabbitmq_own.sync_definitions()
     worker = crossing.worker()
     downtime = 0.0
     for _ in range(KILLS):

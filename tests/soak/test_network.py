@@ -47,7 +47,9 @@ def test_faults_before_rabbitmq(
     proxied_url: str,
 ) -> None:
     crossing = cross(direction, **{side: {"url": proxied_url, **_AMQP}})
-    _endure(crossing, rabbitmq_proxy, record)
+    # The broker hands a new connection what is behind before it gives up the one that fell silent,
+    # and only then offers what that one held: the order it reads in is no longer that of the queue.
+    _endure(crossing, rabbitmq_proxy, record, overtaking=side == "source")
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,9 @@ def test_faults_before_kafka(
     _endure(crossing, proxy, record)
 
 
-def _endure(crossing: Crossing, proxy: Proxy, record: Callable[..., None]) -> None:
+def _endure(
+    crossing: Crossing, proxy: Proxy, record: Callable[..., None], *, overtaking: bool = False
+) -> None:
     worker = crossing.worker()
     for _ in range(ROUNDS):
         for strike in (_reset, _cut, _silence):
@@ -78,7 +82,7 @@ def _endure(crossing: Crossing, proxy: Proxy, record: Callable[..., None]) -> No
     report = crossing.finish(worker)
     struck = {fault.value: proxy.struck[fault] for fault in (Fault.RESET, Fault.CUT, Fault.BLACK_HOLE)}
     record(crossing, report, **struck)
-    report.check()
+    report.check(overtaking=overtaking)
     assert all(struck.values()), f"a fault never struck: {struck}"
 
 

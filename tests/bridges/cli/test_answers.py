@@ -13,7 +13,8 @@ def test_the_first_event_of_quickstart_comes_within_two_seconds(start: Start) ->
     assert process.stdout is not None
     first = json.loads(process.stdout.readline())
     assert time.perf_counter() - began < 2
-    assert first["subject"].startswith("order/")
+    assert first["source"] == "/shop"
+    assert "customer" not in first["data"]
     _, words = process.communicate(timeout=30)
     assert process.returncode == 0
     assert "pending 0" in words

@@ -21,7 +21,6 @@ from harness.oracle.pace import Pace
 _WINDOW = 1_000
 _TICK = 0.002
 _PATIENCE = 120.0
-_ELECTION = 2.0
 _GONE = (AMQPError, OSError)
 
 
@@ -195,9 +194,6 @@ class AmqpWatch:
     def _reopen(self) -> None:
         with contextlib.suppress(*_GONE):
             self._channel.connection.close()
-        _open(self._end).connection.close()
-        # A quorum queue never answers a consumer that came before its leader was elected.
-        time.sleep(_ELECTION)
         self._channel = self._consuming()
 
 
