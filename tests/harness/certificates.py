@@ -19,22 +19,28 @@ class Certificates:
     key: Path
 
 
-def make_certificates(folder: Path) -> Certificates:
-    """Make them in `folder`, valid for 30 days; those that are there already are used again."""
+def make_certificates(folder: Path, *, digest: str = "sha256", names: str = _NAMES) -> Certificates:
+    """Make them in `folder`, valid for 30 days; those that are there already are used again.
+
+    The server's is signed with `digest`; its common name is localhost, and the rest is in `names`, lines
+    of extensions as openssl reads them.
+    """
     made = Certificates(folder / "ca.pem", folder / "server.pem", folder / "server.key")
     if not made.certificate.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "names").write_text(_NAMES)
-        for arguments in _COMMANDS:
+        (folder / "names").write_text(names)
+        for arguments in (*_REQUESTS, f"{_SIGN} -{digest}"):
             _openssl(arguments, folder)
     return made
 
 
-_COMMANDS = (
+_REQUESTS = (
     "req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=test-authority -keyout ca.key -out ca.pem",
     "req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout server.key -out server.csr",
+)
+_SIGN = (
     "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30"
-    " -extfile names -out server.pem",
+    " -extfile names -out server.pem"
 )
 
 

@@ -5,6 +5,7 @@ import ssl
 import struct
 import subprocess
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
@@ -60,6 +61,13 @@ def silent(connection: socket.socket) -> None:
 
 def shut(connection: socket.socket) -> None:
     """End at once."""
+    connection.close()
+
+
+def cut(connection: socket.socket) -> None:
+    """Go in the middle of the handshake: the client has said hello, and half an answer has come."""
+    connection.recv(65536)
+    connection.sendall(bytes([22, 3, 3, 0, 200]) + bytes(20))
     connection.close()
 
 
@@ -135,12 +143,19 @@ def certificate(
     return path
 
 
-def tls(path: Path) -> Answer:
-    """Offer a certificate, and say nothing behind it."""
+def tls(path: Path, key: Path | None = None, *, version: ssl.TLSVersion | None = None) -> Answer:
+    """Offer a certificate, however weak, and that version alone, and say nothing behind it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.load_cert_chain(path, key)
+    if version is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version = context.maximum_version = version
 
     def answer(connection: socket.socket) -> None:
-        context.wrap_socket(connection, server_side=True)
+        with context.wrap_socket(connection, server_side=True) as secured:
+            while secured.recv(65536):
+                pass
 
     return answer

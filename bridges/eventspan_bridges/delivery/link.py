@@ -48,28 +48,28 @@ class Link(Generic[E]):
     async def restore(self, reason: Exception, trouble: int, *, halted: bool) -> None:
         """Get the connection back after ``trouble`` failures in a row."""
         failpoint("reconnect.start")
-        if halted:
-            await self._halt(reason)
-        else:
-            self.status.enter(State.RETRYING, reason)
-            await self._pause(trouble)
-            await self._connect(trouble)
+        await (self._halt(reason) if halted else self._retrying(reason, trouble))
+        await self._connect(trouble)
         failpoint("reconnect.after")
 
     async def _connect(self, attempt: int) -> None:
         while True:
             try:
-                await self.endpoint.connect()
+                await self._attempt()
             except (Halted, ConfigError) as error:
                 await self._halt(error)
-                return
             except Exception as error:  # noqa: BLE001 -- whatever a plug-in raises, the bridge goes on trying
-                self.status.enter(State.RETRYING, error)
+                attempt += 1
+                await self._retrying(error, attempt)
             else:
                 self._connected()
                 return
-            attempt += 1
-            await self._pause(attempt)
+
+    async def _attempt(self) -> None:
+        if self._halts:
+            await self.endpoint.close()
+            self.endpoint = self._build()
+        await self.endpoint.connect()
 
     def _connected(self) -> None:
         # Halted ends connect and are refused later: only a success clears that.
@@ -77,22 +77,14 @@ class Link(Generic[E]):
             self.status.enter(State.RUNNING)
 
     async def _halt(self, reason: Exception) -> None:
-        """Probe until it connects; a halt right after that waits longer."""
-        while True:
-            self.status.enter(State.HALTED, reason)
-            self._halts += 1
-            await self._wait(probe(self._halts))
-            try:
-                await self._renew()
-            except Exception as error:  # noqa: BLE001 -- as in _connect
-                reason = error
-            else:
-                return
+        """Wait until it is worth another look; a halt right after a halt waits longer."""
+        self.status.enter(State.HALTED, reason)
+        self._halts += 1
+        await self._wait(probe(self._halts))
 
-    async def _renew(self) -> None:
-        await self.endpoint.close()
-        self.endpoint = self._build()
-        await self.endpoint.connect()
+    async def _retrying(self, reason: Exception, attempt: int) -> None:
+        self.status.enter(State.RETRYING, reason)
+        await self._pause(attempt)
 
     async def _pause(self, attempt: int) -> None:
         await asyncio.sleep(full_jitter(max(attempt, 1), self._retry.first, self._retry.max))

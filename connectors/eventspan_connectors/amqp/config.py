@@ -119,6 +119,8 @@ class Connection(Settings):
             return None
         with _usable("ca", self.tls.ca):
             context = ssl.create_default_context(cafile=self.tls.ca)
+        # RFC 9525, section 6.3: a common name identifies nobody.
+        context.hostname_checks_common_name = False
         if self.tls.certificate:
             with _usable("certificate and key", self.tls.certificate):
                 context.load_cert_chain(self.tls.certificate, self.tls.key)
@@ -135,7 +137,8 @@ def _usable(what: str, path: Path | None) -> Iterator[None]:
     except (OSError, ssl.SSLError) as error:
         reason = error.strerror or type(error).__name__
         raise ConfigError(
-            f"tls.{what}: {path} cannot be used: {reason}", help="it has to be a readable PEM file"
+            f"tls.{what}: {path} is no PEM file that can be used: {reason}",
+            help="it has to hold what it is for, and be readable",
         ) from error
 
 

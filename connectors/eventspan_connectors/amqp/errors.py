@@ -75,6 +75,16 @@ def _certificate(error: BaseException, settings: "Connection") -> EventspanError
     return Halted(f"{settings.peer}: TLS verification failed: {reason}", help=help)
 
 
+_OUTDATED = ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION")
+
+
+def _handshake(error: BaseException, settings: "Connection") -> EventspanError:
+    text = f"{settings.peer}: TLS failed: {_first(error)}"
+    if getattr(error, "reason", None) in _OUTDATED:
+        return Halted(text, help="both have to speak TLS 1.2 or later")
+    return NotConnected(text, help="is it the TLS port?")
+
+
 def _log_in(error: BaseException, settings: "Connection") -> EventspanError:
     help = "check the user and the password"
     return Halted(f"{settings.peer} refused user {settings.username!r}", help=help)
@@ -93,10 +103,7 @@ _Answer: TypeAlias = "Callable[[BaseException, Connection], EventspanError]"
 _client = aiormq.exceptions
 _TABLE: tuple[tuple[type[BaseException], _Answer], ...] = (
     (ssl.SSLCertVerificationError, _certificate),
-    (
-        ssl.SSLError,
-        lambda e, s: NotConnected(f"{s.peer}: TLS failed: {_first(e)}", help="is it the TLS port?"),
-    ),
+    (ssl.SSLError, _handshake),
     (socket.gaierror, lambda e, s: NotConnected(f"{s.host} cannot be resolved")),
     (_client.ProbableAuthenticationError, _log_in),
     (_client.AuthenticationError, lambda e, s: Halted(f"{s.peer} offers no log-in mechanism that is known")),

@@ -10,7 +10,7 @@ from eventspan.errors import ConfigError, EventspanError, Halted, NotConnected, 
 
 _E = KafkaError
 _LOGIN = "check sasl.username and sasl.password"
-_TRUST = "check tls.ca, and that the servers are named as in their certificate"
+_TRUST = "check tls.ca, that the servers are named as in their certificate, and speak TLS 1.2 or later"
 _PERMIT = "grant the permission with kafka-acls, or name another target"
 
 TABLE: Final[dict[int, tuple[type[EventspanError], str, str | None]]] = {
@@ -48,7 +48,10 @@ TABLE: Final[dict[int, tuple[type[EventspanError], str, str | None]]] = {
 """What a code means to us. Anything else is a connection that may come back."""
 
 _ADDRESS = re.compile(r"GroupCoordinator: ([^\s/:]+:\d+)|([^\s/:]+:\d+)/(?:\d+|bootstrap)")
-_VERIFY = re.compile(r"certificate|wrong.version|verif|unknown ca|handshake failure", re.IGNORECASE).search
+_VERIFY = re.compile(
+    r"certificate|(?:wrong|protocol).version|unsupported.protocol|verif|unknown ca|handshake failure",
+    re.IGNORECASE,
+).search
 
 
 def translate(error: KafkaError | KafkaException, what: str, servers: Sequence[str] = ()) -> EventspanError:

@@ -1,16 +1,22 @@
 """Hosts that are not there, and servers that are something else: the side is named, and no secret told."""
 
+import os
+import shutil
+import signal
+import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.answer import Running, assert_nowhere, assert_quiet, canary
+from harness.certificates import Certificates, make_certificates
 from harness.faulty import INPUT, OUTPUT, bridge, halts, write_events
 from harness.impostor import (
     Answer,
     Impostor,
     certificate,
+    cut,
     foreign_kafka,
     huge_amqp,
     huge_kafka,
@@ -21,6 +27,7 @@ from harness.impostor import (
     tls,
     web,
 )
+from harness.wandering import advertising
 
 Settings = dict[str, Any]
 NAMED_SECS = 3.0
@@ -140,3 +147,74 @@ def test_a_file_of_authorities_that_is_none(tmp_path: Path, kind: str) -> None:
         settings = ends(kind, "source", "localhost", 1, secret, {"ca": str(tmp_path / name)})
         path = placed(tmp_path, "source", settings)
         halts(tmp_path, path, "source", "tls", secrets=[secret])
+
+
+@pytest.mark.parametrize("side", ["source", "sink"])
+@pytest.mark.parametrize("host", ["localhost", "192.0.2.1"], ids=["loopback", "an address nobody has"])
+def test_a_broker_that_advertises_another_address(
+    tmp_path: Path, unused_tcp_port: int, host: str, side: str
+) -> None:
+    with Impostor(advertising(host, unused_tcp_port, "orders")) as server:
+        where = {"type": "kafka", "servers": [f"127.0.0.1:{server.port}"]}
+        more = {"topics": ["orders"], "group": "shop"} if side == "source" else {"topic": "orders"}
+        path = placed(tmp_path, side, where | more)
+        words = (f"127.0.0.1:{server.port}", f"{host}:{unused_tcp_port}", "advertise")
+        goes_on_trying(tmp_path, path, name_of(side), *words, within=NAMED_SECS + 10, secret=canary())
+
+
+def refuses(folder: Path, answer: Answer, made: Certificates, kind: str, side: str) -> None:
+    """A server behind TLS that nobody may talk to, although its authority is trusted."""
+    secret = canary()
+    with Impostor(answer) as server:
+        trust: Settings = {"ca": str(made.authority)}
+        path = placed(folder, side, ends(kind, side, "localhost", server.port, secret, trust))
+        halts(folder, path, name_of(side), f"localhost:{server.port}", "TLS", secrets=[secret])
+
+
+@pytest.mark.parametrize("side", ["source", "sink"])
+@pytest.mark.parametrize("kind", ["amqp", "kafka"])
+def test_a_signature_by_sha_1(tmp_path: Path, kind: str, side: str) -> None:
+    made = make_certificates(tmp_path / "tls", digest="sha1")
+    refuses(tmp_path, tls(made.certificate, made.key), made, kind, side)
+
+
+@pytest.mark.parametrize("side", ["source", "sink"])
+@pytest.mark.parametrize("kind", ["amqp", "kafka"])
+def test_a_server_that_speaks_tls_1_0_only(tmp_path: Path, kind: str, side: str) -> None:
+    made = make_certificates(tmp_path / "tls")
+    refuses(tmp_path, tls(made.certificate, made.key, version=ssl.TLSVersion.TLSv1), made, kind, side)
+
+
+@pytest.mark.parametrize("side", ["source", "sink"])
+def test_a_certificate_without_alternative_names(tmp_path: Path, side: str) -> None:
+    """Refused where the client can insist on them; librdkafka offers no way to."""
+    made = make_certificates(tmp_path / "tls", names="")
+    refuses(tmp_path, tls(made.certificate, made.key), made, "amqp", side)
+
+
+@pytest.mark.parametrize("side", ["source", "sink"])
+@pytest.mark.parametrize("kind", ["amqp", "kafka"])
+def test_a_handshake_that_is_cut(tmp_path: Path, kind: str, side: str) -> None:
+    secret = canary()
+    with Impostor(cut) as server:
+        path = placed(tmp_path, side, ends(kind, side, "localhost", server.port, secret, tls=True))
+        words = (f"localhost:{server.port}", "cannot be reached" if kind == "amqp" else "TLS")
+        goes_on_trying(tmp_path, path, name_of(side), *words, within=NAMED_SECS + 5, secret=secret)
+
+
+@pytest.mark.parametrize("side", ["source", "sink"])
+@pytest.mark.parametrize("kind", ["amqp", "kafka"])
+def test_an_authority_that_is_renewed(tmp_path: Path, kind: str, side: str) -> None:
+    """Whoever put the new file there sends SIGHUP, and the halted side reads it and goes on."""
+    former, renewed = (make_certificates(tmp_path / name) for name in ("former", "renewed"))
+    trusted = tmp_path / "ca.pem"
+    shutil.copy(former.authority, trusted)
+    with Impostor(tls(renewed.certificate, renewed.key)) as server:
+        settings = ends(kind, side, "localhost", server.port, canary(), {"ca": str(trusted)})
+        settings |= {"connect_timeout": "1s"} if kind == "amqp" else {}
+        path = placed(tmp_path, side, settings)
+        with Running(tmp_path, "run", path, "--state", tmp_path / "state") as running:
+            running.says(f" orders {name_of(side)} halted: Halted: ", "TLS")
+            shutil.copy(renewed.authority, trusted)
+            os.kill(running.pid, signal.SIGHUP)
+            running.says(f" orders {name_of(side)} retrying: NotConnected: ", str(server.port))
