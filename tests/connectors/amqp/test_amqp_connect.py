@@ -1,6 +1,7 @@
 """A broker that is not there is not there at the second attempt either."""
 
 import asyncio
+import socket
 
 import pytest
 
@@ -41,3 +42,19 @@ async def test_a_cancelled_connect_is_no_connection() -> None:
 async def _say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await reader.read()
     writer.close()
+
+
+@pytest.mark.parametrize("count", [0, 1_000])
+async def test_a_name_with_no_address_or_many(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every address is tried within the time a connection may take, and the name stands for all of them."""
+    port = free_ports(1)[0]
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))] * count
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: found)
+    spec = connector.source
+    assert spec is not None
+    values = {"url": f"amqp://guest:guest@many.example:{port}/", "queue": "q", "connect_timeout": "2s"}
+    source = spec.build(spec.settings.model_validate(values), Context())
+    with pytest.raises(NotConnected, match="many.example"):
+        async with asyncio.timeout(5):
+            await source.connect()
+    await source.close()
