@@ -26,6 +26,7 @@ class State(Enum):
     """Ended with an error; it does not start again by itself."""
 
 
+_REASONS = 100
 _LEVELS = {State.RETRYING: logging.WARNING, State.HALTED: logging.ERROR, State.FAILED: logging.ERROR}
 
 
@@ -40,15 +41,21 @@ class Status:
         self.help: str | None = None
         self.since = time.time()
         self._changed = changed
+        self._said: set[str | None] = set()
+        """Reasons told since the state was entered."""
 
     def enter(self, state: State, error: BaseException | None = None) -> None:
-        """Change the state; says so once, and again only for another reason."""
+        """Change the state; says so once, and again only for a reason that is new."""
         reason = None if error is None else summary(error)
         if (state, reason) == (self.state, self.reason):
             return
+        if state is not self.state or len(self._said) > _REASONS:
+            self._said.clear()
         self.state, self.reason, self.since = state, reason, time.time()
         self.help = error.help if isinstance(error, EventspanError) else None
-        self._say()
+        if reason not in self._said:
+            self._said.add(reason)
+            self._say()
         self._changed()
 
     def trouble(self, error: Exception | None) -> None:
