@@ -54,7 +54,7 @@ async def test_a_name_with_no_address_or_many(count: int, monkeypatch: pytest.Mo
     assert spec is not None
     values = {"url": f"amqp://guest:guest@many.example:{port}/", "queue": "q", "connect_timeout": "2s"}
     source = spec.build(spec.settings.model_validate(values), Context())
-    with pytest.raises(NotConnected, match="many.example"):
+    with pytest.raises(NotConnected, match=r"many\.example"):
         async with asyncio.timeout(5):
             await source.connect()
     await source.close()
