@@ -144,9 +144,11 @@ class Supervisor:
         return child
 
     def _stop(self, number: int) -> None:
-        self._forward(number)
         if self._stopping.is_set():
+            # Two signals may reach a busy process as one, and it would drain for nobody.
+            self._forward(signal.SIGKILL)
             os._exit(128 + number)
+        self._forward(number)
         self._stopping.set()
 
     def _forward(self, number: int) -> None:
