@@ -11,7 +11,7 @@ test: .venv-test/.ready-test
 	@scripts/test
 
 soak: .venv-test/.ready-test
-	@EVENTSPAN_SOAK=1 scripts/with-brokers .venv-test/bin/pytest tests/soak
+	@EVENTSPAN_SOAK=1 scripts/with-brokers .venv-test/bin/pytest --timeout 3600 tests/soak
 
 bench: .venv-test/.ready-test
 	@PYTHONPATH=tests scripts/with-brokers .venv-test/bin/python -m bench
