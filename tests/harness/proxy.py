@@ -3,8 +3,8 @@
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Callable
-from typing import Self, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, Self, TypeVar
 
 from harness.ports import free_ports
 from harness.proxy_faults import Direction, Fault, Faults, Weather
@@ -31,6 +31,7 @@ class Proxy:
         self._upstream = (host, upstream)
         self._weather = Weather()
         self._links: set[Link] = set()
+        self._server: asyncio.Server | None = None
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._stopping = asyncio.Event()
@@ -71,6 +72,10 @@ class Proxy:
         """Reset every new connection at once; open ones go on."""
         self._set_refusing(True)
 
+    def vanish(self) -> None:
+        """Stop listening, as if nobody had ever been there; open connections go on."""
+        self._wait(self._unlisten())
+
     def reset(self) -> int:
         """Send RST to both ends of every open connection; gives how many were open."""
         return self._inside(self._reset_links)
@@ -79,6 +84,7 @@ class Proxy:
         """No fault any more; connections that were broken stay so."""
         self._set_refusing(False)
         self._replace((), Faults())
+        self._wait(self._listen())
 
     def _replace(self, ways: tuple[Direction, ...], faults: Faults) -> None:
         self._inside(lambda: self._weather.replace(ways, faults))
@@ -98,20 +104,32 @@ class Proxy:
         async def run() -> _ResultT:
             return action()
 
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(_TIMEOUT)
+        return self._wait(run())
+
+    def _wait(self, work: Coroutine[Any, Any, _ResultT]) -> _ResultT:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_TIMEOUT)
 
     def _serve_in_thread(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
-        server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        await self._listen()
         self._ready.set()
         await self._stopping.wait()
-        server.close()
+        await self._unlisten()
         self._reset_links()
         # Pumps that a black hole holds would otherwise wait for a change that cannot come.
         self._weather.replace((), Faults())
+
+    async def _listen(self) -> None:
+        if self._server is None:
+            self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+
+    async def _unlisten(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1

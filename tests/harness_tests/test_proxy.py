@@ -140,6 +140,18 @@ def test_refuse_turns_new_connections_away(proxy: Proxy) -> None:
     assert proxy.struck == {Fault.REFUSE: 1}
 
 
+def test_nobody_listens_where_it_has_vanished(proxy: Proxy) -> None:
+    with _connect(proxy) as open_before:
+        _echo(open_before, b"x")
+        proxy.vanish()
+        with pytest.raises(ConnectionRefusedError):
+            _connect(proxy)
+        assert _echo(open_before, b"y") == b"y"
+    proxy.heal()
+    with _connect(proxy) as connection:
+        assert _echo(connection, b"z") == b"z"
+
+
 def test_a_server_that_is_away_is_a_reset(proxy: Proxy) -> None:
     with Proxy("127.0.0.1", proxy.port) as nested:
         proxy.stop()

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -30,6 +29,7 @@ T = TypeVar("T")
 REACH_SECS = 5.0
 ANSWER_SECS = 10.0
 PAUSE_SECS = 0.1
+_SOON = (KafkaError._TIMED_OUT, KafkaError._WAIT_COORD)
 
 
 def begin(consumer: Consumer, fresh: Sequence[TopicPartition], start: str) -> list[TopicPartition]:
@@ -132,11 +132,24 @@ class Lookup:
         ]
 
     def _permitted(self, partitions: list[TopicPartition]) -> None:
-        # A consumer only times out where an admin client is told that the group is forbidden.
-        admin = self._administrator()
-        asked = [ConsumerGroupTopicPartitions(self._settings.group, partitions or None)]
-        found = admin.list_consumer_group_offsets(asked, request_timeout=ANSWER_SECS)
-        found[self._settings.group].result(ANSWER_SECS + 1)
+        """Ask for a position as a member would.
+
+        Never by the admin client: librdkafka aborts the process when it loses a coordinator it asks.
+        """
+        end = time.monotonic() + ANSWER_SECS
+        asking = bool(partitions)
+        while asking:
+            try:
+                self._consumer.committed(partitions, timeout=0.5)
+                asking = False
+            except KafkaException as error:
+                # The call only times out; that the group is forbidden is said beside it.
+                said = self._consumer.poll(0)
+                reason = said.error() if said is not None else None
+                if reason is not None:
+                    raise KafkaException(reason) from error
+                if time.monotonic() > end or error.args[0].code() not in _SOON:
+                    raise
 
     def _list(self, topic: str | None) -> Any:
         return self._consumer.list_topics(topic, timeout=ANSWER_SECS)

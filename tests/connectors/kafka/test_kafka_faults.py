@@ -222,7 +222,7 @@ async def test_a_wrong_advertised_address_is_named(own: Any, place: str, side: A
         async with asyncio.timeout(20), side(own.direct, topic) as end:
             await (end.read() if side is reading else send(end, numbered(1)))
 
-    own.proxy.refuse()
+    own.proxy.vanish()
     try:
         with pytest.raises(NotConnected, match=rf"advertises the address {own.proxied}") as wrong:
             await use()
