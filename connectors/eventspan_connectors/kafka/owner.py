@@ -23,6 +23,7 @@ PATIENCE_SECS = 1.0
 """How long reading may stall before partitions are paused: pausing throws prefetched records away."""
 PROBE_SECS = 10.0
 """How long every broker may be gone before the connection counts as lost."""
+RESIGN_SECS = 2.0
 HELD = 2
 """Batches fetched and not yet read."""
 
@@ -275,9 +276,7 @@ class Owner(threading.Thread):
     def _leave(self, consumer: Consumer | None) -> None:
         try:
             if consumer is not None and self._troubled:
-                # Where a topic has gone, close alone leaves a member behind that the group waits for.
-                consumer.unsubscribe()
-                consumer.poll(0)
+                _resign(consumer)
             if consumer is not None:
                 consumer.close()
         except Exception as error:  # noqa: BLE001 -- whatever ends this thread must reach the reader
@@ -293,3 +292,15 @@ class Owner(threading.Thread):
             self._loop.call_soon_threadsafe(what, *arguments)
         except RuntimeError:
             self._stopping = True  # the loop is closed: nobody is left to read
+
+
+def _resign(consumer: Consumer) -> None:
+    """Give the membership up before closing.
+
+    Where a topic has gone, close alone leaves a member behind that the group waits for. So does a
+    close that comes while partitions are still being given back.
+    """
+    consumer.unsubscribe()
+    deadline = time.monotonic() + RESIGN_SECS
+    while consumer.memberid() and time.monotonic() < deadline:
+        consumer.poll(0.01)

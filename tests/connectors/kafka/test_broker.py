@@ -5,7 +5,12 @@ from collections.abc import Collection
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import (
+    ConsumerGroupState,
+    ConsumerGroupTopicPartitions,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
 
@@ -87,6 +92,24 @@ async def test_a_position_that_retention_took_is_named(kafka: KafkaAddress, plac
             await asyncio.wait_for(source.read(), 20)
         command = f"eventspan offsets set FILE --bridge orders --lane {topic}:0 --to earliest"
         assert command in (lost.value.help or "")
+
+
+async def test_a_source_that_lost_its_position_leaves_no_member_behind(
+    kafka: KafkaAddress, place: str
+) -> None:
+    topic = make_topic(kafka.bootstrap, place)
+    await put(kafka.bootstrap, topic, numbered(10))
+    delete_records(kafka.bootstrap, topic, 6)
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    for turn in range(20):
+        group = f"{place}-{turn}"
+        before = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0, 3)])
+        admin.alter_consumer_group_offsets([before])[group].result(10)
+        async with reading(kafka.bootstrap, topic, group=group) as source:
+            with pytest.raises(PositionLost):
+                await asyncio.wait_for(source.read(), 20)
+        described = admin.describe_consumer_groups([group])[group].result(10)
+        assert described.state == ConsumerGroupState.EMPTY, turn
 
 
 async def test_partitions_made_later_are_read(kafka: KafkaAddress, place: str) -> None:
