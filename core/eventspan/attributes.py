@@ -101,12 +101,17 @@ def _check_value(name: str, value: Value) -> None:
 def _check_optional(name: str, value: Value) -> None:
     if not isinstance(value, str) or not value:
         raise Undecodable(f"attribute {name!r} is empty or no text")
-    if name == "time" and not _TIME(value):
+    if name == "time" and not is_time(value):
         raise Undecodable("attribute 'time' is no RFC 3339 timestamp")
     if name == "datacontenttype" and value not in _media:
         _check_media(value)
     if name == "dataschema" and not _URI(value):
         raise Undecodable("attribute 'dataschema' is no absolute URI")
+
+
+def is_time(text: str) -> bool:
+    """Whether text is a valid ``time``: an RFC 3339 timestamp."""
+    return _TIME(text) is not None
 
 
 def _check_media(value: str) -> None:

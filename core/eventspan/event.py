@@ -25,6 +25,10 @@ Position: TypeAlias = int | str
 """Where a record stands in its lane. Only its connector understands it."""
 
 
+Texts: TypeAlias = tuple[dict[str, bytes], Sequence[Header]]
+"""Attributes as UTF-8, and the headers beside them that are no attribute."""
+
+
 class Transport(msgspec.Struct, gc=False):
     """The native record an event came as, and what its broker said about it.
 
@@ -61,6 +65,18 @@ class Binding(Protocol):
 
     def decode(self, transport: Transport) -> tuple[dict[str, Value], bytes | None]:
         """Attributes and data of a record; raises ``Undecodable``."""
+        ...
+
+
+class TextBinding(Binding, Protocol):
+    """A binding whose records may hold every attribute as text, so that they can be written down unread."""
+
+    def texts(self, transport: Transport) -> Texts | None:
+        """What ``decode`` would find, as UTF-8, in a record whose body is its data.
+
+        None where a record is anything but plainly valid, or an attribute is more than
+        text: then it has to be decoded.
+        """
         ...
 
 
@@ -109,6 +125,17 @@ class Event(msgspec.Struct, gc=False, eq=False, repr_omit_defaults=True):
     def opaque(self) -> bool:
         """Whether it is a record that nobody reads as an event: its body and headers are all there is."""
         return self.binding is None and self.decoded is None
+
+    def texts(self) -> Texts | None:
+        """Attributes as UTF-8, for a sink that only writes them down; the body is the data.
+
+        None once somebody has looked at the attributes, and wherever they have to be looked
+        at first: use ``attributes`` and ``data`` then.
+        """
+        if self.decoded is not None or self.fault is not None:
+            return None
+        read = getattr(self.binding, "texts", None)
+        return None if read is None else read(self.transport)
 
     def _decode(self) -> tuple[dict[str, Value], bytes | None]:
         if self.fault is not None:

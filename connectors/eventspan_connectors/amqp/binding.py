@@ -17,11 +17,12 @@ from eventspan.attributes import (
     TYPES,
     check,
     is_event_format,
+    is_time,
     media_type,
     typed,
 )
 from eventspan.errors import Undecodable
-from eventspan.event import Event, Header, Transport, Value
+from eventspan.event import Event, Header, Texts, Transport, Value
 from eventspan_connectors.amqp import codec
 from eventspan_connectors.amqp.shapes import CONTENT_HEADER, Rows
 
@@ -82,6 +83,17 @@ class AmqpBinding:
         attributes = self._binary(transport.headers, content_type)
         check(attributes)
         return attributes, transport.body
+
+    def texts(self, transport: Transport) -> Texts | None:
+        """Attributes as UTF-8, of a message of a known shape."""
+        headers = transport.headers
+        if not isinstance(headers, Rows):
+            return None
+        found = headers.undecoded()
+        attributes = found[0]
+        if "dataschema" in attributes or ("time" in attributes and not is_time(attributes["time"].decode())):
+            return None
+        return found
 
     def encode(self, event: Event) -> Transport:
         """The message of an event, in the mode of this binding; ``auto`` is binary."""

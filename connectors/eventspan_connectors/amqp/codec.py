@@ -24,6 +24,8 @@ PROPERTIES = tuple(_BITS)
 """Names of the basic properties, in the order of the wire."""
 
 LONG = Struct(">I").pack
+SIZES = tuple(map(LONG, range(256)))
+"""What ``LONG`` gives for most texts."""
 _U32 = Struct(">I").unpack_from
 _U64 = Struct(">Q")
 _TYPED_SIZE = Struct(">BI").unpack_from

@@ -43,7 +43,7 @@ class Writer:
         self._mode = 2 if persistent else 1
         self._tail = bytes((self._mode,))
         self._keys: dict[str, bytes] = {}
-        self._media: dict[Value | None, bytes] = {}
+        self._heads: dict[tuple[Value | None, bool], bytes] = {}
         self._headers: dict[str, bytes | None] = {}
 
     def encode(self, event: Event) -> Message:
@@ -76,6 +76,9 @@ class Writer:
         return native if isinstance(native, bytes) else None
 
     def _binary(self, event: Event) -> Message:
+        texts = event.texts()
+        if texts is not None:
+            return self._unread(*texts, event.transport)
         attributes, data = event.decoded or (event.attributes, event.data)
         parts: list[bytes] = []
         media: Value | None = None
@@ -91,6 +94,21 @@ class Writer:
         if event.transport.headers:
             self._carry(event.transport.headers, parts)
         return self._message(parts, media, data, event.transport)
+
+    def _unread(self, attributes: dict[str, bytes], others: Sequence[Header], kept: Transport) -> Message:
+        """The message of attributes that are text already."""
+        parts: list[bytes] = []
+        keys, sizes, long = self._keys, codec.SIZES, codec.LONG
+        media: Value | None = None
+        if len(attributes.get("datacontenttype", b"")) < 256:
+            kind = attributes.pop("datacontenttype", None)
+            media = kind and kind.decode()
+        for name, text in attributes.items():
+            size = len(text)
+            parts += (keys.get(name) or self._key(name), sizes[size] if size < 256 else long(size), text)
+        if others:
+            self._carry(others, parts)
+        return self._message(parts, media, kept.body, kept)
 
     def _structured(self, event: Event) -> Message:
         from eventspan.formats.json import encode
@@ -149,16 +167,11 @@ class Writer:
         if native and CONTENT_HEADER in native:
             return self._native_header(parts, media, native, kept)
         table = b"".join(parts)
-        flags = 0x3000
-        tail = self._tail
-        head = b""
-        if media is not None:
-            flags |= 0x8000
-            head = self._media.get(media) or self._content_type(media)
-        if kept is not None and kept.timestamp is not None and kept.timestamp >= 0:
-            flags |= 0x40
-            tail += _U64(kept.timestamp // 1000)
-        return b"%c%c%b%b%b%b" % (flags >> 8, flags & 255, head, codec.LONG(len(table)), table, tail)
+        stamp = kept.timestamp if kept is not None else None
+        timed = stamp is not None and stamp >= 0
+        head = self._heads.get((media, timed)) or self._head(media, timed)
+        tail = _U64(stamp // 1000) if timed else b""  # type: ignore[operator] # timed says so
+        return b"".join((head, codec.LONG(len(table)), table, self._tail, tail))
 
     def _native_header(self, parts: list[bytes], media: Any, native: Any, kept: Any) -> bytes:
         properties = {name: native[name] for name in _KEPT if name in native}
@@ -169,11 +182,13 @@ class Writer:
             properties["timestamp"] = kept.timestamp // 1000
         return codec.encode(b"".join(parts), properties)
 
-    def _content_type(self, media: Value) -> bytes:
-        encoded = codec.short(str(media))
-        if len(self._media) < _LIMIT:
-            self._media[media] = encoded
-        return encoded
+    def _head(self, media: Value | None, timed: bool) -> bytes:
+        """Property flags and content type."""
+        flags = 0x3000 | (media is not None) << 15 | timed << 6
+        head = flags.to_bytes(2) + (b"" if media is None else codec.short(str(media)))
+        if len(self._heads) < _LIMIT:
+            self._heads[media, timed] = head
+        return head
 
     def _untouched(self, raw: bytes, kept: Transport) -> Message:
         """The record as it came, but for what the broker would refuse or would have lost."""

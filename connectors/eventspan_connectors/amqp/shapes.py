@@ -11,13 +11,12 @@ from typing import Any
 
 import msgspec
 
-from eventspan.event import Header, Transport, Value
+from eventspan.event import Header, Texts, Transport, Value
 from eventspan_connectors.amqp import codec
 
 CONTENT_HEADER = "content_header"
 """Native property: the content header as it came, from the property flags on."""
 _USUAL = frozenset((CONTENT_HEADER, "content_type", "delivery_mode"))
-_BETWEEN = "|"
 _LENGTHS = 1_000
 _EACH = 8
 """Shapes kept for one length of a content header."""
@@ -26,20 +25,20 @@ _RELEARN = 16
 
 
 class Rows(msgspec.Struct, gc=False, eq=False):
-    """Headers of a message of a known shape: a sequence of names and texts."""
+    """Headers of a message of a known shape: a sequence of names and texts, which are ASCII."""
 
     shape: "Shape"
-    texts: list[str]
+    values: tuple[bytes, ...]
 
     def __len__(self) -> int:
-        return len(self.texts)
+        return len(self.values)
 
     def __iter__(self) -> Iterator[Header]:
-        return zip(self.shape.natives, self.texts, strict=False)
+        return zip(self.shape.natives, map(bytes.decode, self.values), strict=False)
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, int):
-            return self.shape.natives[index], self.texts[index]
+            return self.shape.natives[index], self.values[index].decode()
         return list(self)[index]
 
     def __eq__(self, other: object) -> bool:
@@ -50,12 +49,23 @@ class Rows(msgspec.Struct, gc=False, eq=False):
     def attributes(self) -> dict[str, Value]:
         """The attributes among them, and the content type. ``time`` and ``dataschema`` are unchecked."""
         shape = self.shape
-        found: dict[Any, Value] = dict(zip(shape.names, self.texts, strict=False))
+        found: dict[Any, Value] = dict(zip(shape.names, map(bytes.decode, self.values), strict=False))
         if shape.others:
             del found[None]
         if shape.media is not None:
             found["datacontenttype"] = shape.media
         return found
+
+    def undecoded(self) -> Texts:
+        """The same as UTF-8, and the headers that are no attribute."""
+        shape = self.shape
+        found: dict[Any, bytes] = dict(zip(shape.names, self.values, strict=False))
+        if shape.media is not None:
+            found["datacontenttype"] = shape.media_bytes
+        if not shape.others:
+            return found, ()
+        del found[None]
+        return found, [header for name, header in zip(shape.names, self, strict=True) if name is None]
 
 
 Sequence.register(Rows)
@@ -64,7 +74,9 @@ Sequence.register(Rows)
 class Shape:
     """Everything of a message but the values of its headers."""
 
-    __slots__ = ("_fixed", "_properties", "_unpack", "_version", "media", "names", "natives", "others")
+    __slots__ = (
+        "_fixed", "_properties", "_unpack", "_version", "media", "media_bytes", "names", "natives", "others"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -84,6 +96,7 @@ class Shape:
         self._version = names.index("specversion")
         self._properties = {name: value for name, value in properties.items() if name != CONTENT_HEADER}
         self.media = properties.get("content_type") or None
+        self.media_bytes = (self.media or "").encode()
         self.natives = tuple(native for native, _ in headers)
         self.names = tuple(names)
         """The attribute behind each header; None for headers of others."""
@@ -94,15 +107,11 @@ class Shape:
         parts = self._unpack(raw)
         if parts[::2] != self._fixed:
             return None
-        try:
-            text = b"|".join(parts[1::2]).decode("ascii")
-        except UnicodeDecodeError:
+        values = parts[1::2]
+        text = b"".join(values)
+        if values[self._version] != b"1.0" or not (text.isascii() and text.decode().isprintable()):
             return None
-        texts = text.split(_BETWEEN)
-        # A value with the separator in it would shift those behind it.
-        if len(texts) != len(self.names) or texts[self._version] != "1.0" or not text.isprintable():
-            return None
-        return Rows(self, texts), {**self._properties, CONTENT_HEADER: raw}
+        return Rows(self, values), {**self._properties, CONTENT_HEADER: raw}
 
 
 class Shapes:

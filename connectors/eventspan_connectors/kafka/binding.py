@@ -5,9 +5,18 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
-from eventspan.attributes import TYPES, canonical, check, check_name, is_event_format, media_type, typed
+from eventspan.attributes import (
+    TYPES,
+    canonical,
+    check,
+    check_name,
+    is_event_format,
+    is_time,
+    media_type,
+    typed,
+)
 from eventspan.errors import Undecodable
-from eventspan.event import Event, Header, Transport, Value
+from eventspan.event import Event, Header, Texts, Transport, Value
 
 Mode: TypeAlias = Literal["auto", "binary", "structured"]
 Decoded: TypeAlias = tuple[dict[str, Value], bytes | None]
@@ -33,6 +42,9 @@ class KafkaBinding:
         self._types = {**TYPES, **(types or {})}
         self._names: dict[str, str | None] = {}
         self._media: set[Value] = set()
+        self._known_media: set[bytes | None] = {None}
+        self._textual: dict[str, str | None] = {}
+        """The attributes behind header names seen, empty for one that is more than text."""
 
     def decode(self, transport: Transport) -> Decoded:
         """Attributes and data of a record; raises ``Undecodable``."""
@@ -41,6 +53,37 @@ class KafkaBinding:
             if self.mode == "structured" or (content_type and is_event_format(content_type)):
                 return self._structured(content_type or STRUCTURED, transport.body)
         return self._binary(transport.headers), transport.body
+
+    def texts(self, transport: Transport) -> Texts | None:
+        """Attributes as UTF-8, of a record that plainly is an event in binary mode."""
+        found: dict[str, Any] = {}
+        others: list[Header] = []
+        names, headers = self._textual, transport.headers
+        for native, raw in headers:
+            name = names.get(native, "")
+            if name:
+                found[name] = raw
+            elif name is None:
+                others.append((native, raw))
+            else:
+                return None
+        twice = len(found) + len(others) < len(headers)
+        return None if twice or self.mode == "structured" or not self._plainly(found) else (found, others)
+
+    def _plainly(self, found: Mapping[str, bytes]) -> bool:
+        """Whether attributes are valid without a closer look."""
+        get = found.get
+        if not (get("id") and get("source") and get("type") and get("specversion") == b"1.0"):
+            return False
+        if get("datacontenttype") not in self._known_media or get("subject") == b"":
+            return False
+        try:
+            text = b"".join(found.values())
+        except TypeError:
+            return False  # a header without a value is an attribute that is not set
+        if not (text.isascii() and text.decode().isprintable()):
+            return False
+        return "time" not in found or is_time(found["time"].decode())
 
     def encode(self, event: Event) -> Transport:
         """The record of an event, in the mode of this binding; ``auto`` is binary."""
@@ -92,6 +135,8 @@ class KafkaBinding:
         media = found.get("datacontenttype")
         if isinstance(media, str) and len(self._media) < _LIMIT:
             self._media.add(media)
+            if not is_event_format(media):
+                self._known_media.add(media.encode())
 
     def _typed(self, name: str, value: Value) -> Value:
         """The value as its known type; text that is no canonical form of it stays text."""
@@ -108,6 +153,8 @@ class KafkaBinding:
             check_name(name)
         if len(self._names) < _LIMIT:
             self._names[native] = name
+            more = name == "dataschema" or self._types.get(name or "") in _TYPED
+            self._textual[native] = "" if more else name
         return name
 
     def _structured(self, content_type: str, body: bytes | None) -> Decoded:
@@ -160,9 +207,27 @@ def binary(event: Event) -> tuple[Headers, bytes | None]:
     headers: Headers = []
     for name, value in attributes.items():
         text = value if isinstance(value, str) else canonical(value)
-        native = CONTENT_TYPE if name == "datacontenttype" else "ce_" + name
-        headers.append((native, text.encode()))
+        headers.append((_natives[name], text.encode()))
     return carried(event.transport.headers, headers), data
+
+
+def unread(attributes: Mapping[str, bytes], others: Sequence[Header]) -> Headers:
+    """Headers of attributes that are text already."""
+    headers: Headers = [(_natives[name], text) for name, text in attributes.items()]
+    return carried(others, headers)
+
+
+class _Natives(dict[str, str]):
+    """Header names by attribute."""
+
+    def __missing__(self, name: str) -> str:
+        native = CONTENT_TYPE if name == "datacontenttype" else "ce_" + name
+        if len(self) < _LIMIT:
+            self[name] = native
+        return native
+
+
+_natives = _Natives()
 
 
 def structured(event: Event) -> tuple[Headers, bytes]:

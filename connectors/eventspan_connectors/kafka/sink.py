@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 
@@ -13,16 +13,15 @@ from eventspan.errors import EventspanError, Halted, NotConnected, PartialWrite,
 from eventspan.event import Event
 from eventspan.failpoints import FailpointError, failpoint
 from eventspan.settings import is_template
-from eventspan_connectors.kafka import binding, checks, target
+from eventspan_connectors.kafka import checks, target
 from eventspan_connectors.kafka.blocking import Blocking
 from eventspan_connectors.kafka.config import KafkaSink, is_topic
 from eventspan_connectors.kafka.errors import is_final, translate
+from eventspan_connectors.kafka.messages import Writer
 from eventspan_connectors.kafka.pump import Pump
 from eventspan_connectors.kafka.receipt import Receipt, Receipts
 from eventspan_connectors.kafka.stall import Stall
 from eventspan_connectors.kafka.untouched import pass_on
-
-Record: TypeAlias = "tuple[list[tuple[str, bytes | None]] | None, bytes | None]"
 
 ROOM_SECS = 0.005
 CLOSE_SECS = 5.0
@@ -35,8 +34,7 @@ class Sink:
         self._settings = settings
         self._context = context
         self._topic = None if is_template(settings.topic) else settings.topic
-        self._native = settings.envelope == "auto"
-        self._carry = settings.key_from == "transport"
+        self._writer = Writer(settings)
         self._blocking = Blocking()
         self._pump: Pump | None = None
         self._limits = target.Limits()
@@ -55,7 +53,9 @@ class Sink:
             failpoint("reconnect.start")
         await self._drop()
         self._limits = await self._blocking.run(target.inspect, self._settings)
-        plain = self._native and self._carry and not self._limits.compacted
+        writer = self._writer
+        writer.compacted = self._limits.compacted
+        plain = writer.native and writer.carries and not writer.compacted
         self._untouched = self._topic if plain else None
         extra = {"batch.num.messages": 1} if self._single else {}
         loop = asyncio.get_running_loop()
@@ -108,7 +108,7 @@ class Sink:
 
     def _produce(self, produce: Any, events: Sequence[Event], at: int, stop: int, receipt: Receipt) -> int:
         """Queue events until the queue is full; returns the index after the last one queued."""
-        slots = receipt.slots(stop)
+        slots, encode = receipt.slots(stop), self._writer.encode
         index = at
         while index < stop:
             if self._untouched:
@@ -117,10 +117,8 @@ class Sink:
                     break
             event = events[index]
             try:
-                headers, body = self._record(event)
-                transport = event.transport
-                key = self._key(event)
-                stamp = transport.timestamp
+                headers, body, key = encode(event)
+                stamp = event.transport.timestamp
                 produce(
                     self._topic or self._computed(event), body, key, -1, slots[index], None,
                     stamp if stamp and stamp > 0 else 0, headers,
@@ -131,39 +129,6 @@ class Sink:
                 receipt.refused[index] = self._refusal(error, event)
             index += 1
         return stop
-
-    def _record(self, event: Event) -> Record:
-        """Headers and value: the native ones of an untouched record, otherwise written anew."""
-        origin = event.binding
-        if self._native and origin is not None and origin.name == "kafka":
-            headers: Any = event.transport.headers
-            if headers.__class__ is not list:
-                headers = binding.native(headers) if headers else None
-            return headers, event.transport.body
-        if self._settings.envelope == "raw":
-            return None, event.transport.body if event.decoded is None else event.data
-        if event.fault is not None or (origin is None and event.decoded is None):
-            return binding.foreign(event.transport), event.transport.body
-        write = binding.structured if self._settings.envelope == "structured" else binding.binary
-        return write(event)
-
-    def _key(self, event: Event) -> bytes | None:
-        key = event.transport.key
-        origin = event.binding
-        if event.fault is not None or event.opaque:
-            pass  # no event: the key it came with is all there is
-        elif self._carry:
-            if key is None and not (origin is not None and origin.name == "kafka"):
-                key = _attribute(event, "partitionkey")
-        elif self._settings.key_from == "source_id":
-            key = f"{event.source}\n{event.id}".encode()
-        elif self._settings.key_from == "none":
-            key = None
-        else:
-            key = _attribute(event, self._settings.key_from)
-        if key is None and self._limits.compacted:
-            raise Rejected("the topic is compacted, and the event has no key")
-        return key
 
     def _computed(self, event: Event) -> str:
         name = event.destination[0] if event.destination else ""
@@ -244,8 +209,3 @@ class Sink:
 
 _GIVEN_UP = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._FATAL, KafkaError._DESTROY)
 _TOO_LARGE = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE)
-
-
-def _attribute(event: Event, name: str) -> bytes | None:
-    value = event.attributes.get(name)
-    return None if value is None else str(value).encode()
