@@ -1,7 +1,7 @@
 """The framework connectors are written against: its public names."""
 
 from eventspan.batch import Batch, Span
-from eventspan.connector import Connector, SinkSpec, SinkTraits, SourceSpec, SourceTraits
+from eventspan.connector import Connector, Loss, SinkSpec, SinkTraits, SourceSpec, SourceTraits
 from eventspan.context import Context
 from eventspan.endpoint import Sink, Source
 from eventspan.errors import (
@@ -30,6 +30,7 @@ __all__ = [
     "Event",
     "EventspanError",
     "Halted",
+    "Loss",
     "NotConnected",
     "PartialWrite",
     "PositionLost",

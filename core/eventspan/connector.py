@@ -58,6 +58,17 @@ class SinkTraits(msgspec.Struct, frozen=True, kw_only=True):
     """Size above which a single event is refused."""
 
 
+class Loss(msgspec.Struct, frozen=True):
+    """Something a record may have that has no place of its own in this protocol."""
+
+    of: str
+    """What it is, such as ``header values that are not UTF-8``."""
+    becomes: str
+    """What is written for it."""
+    returns: bool
+    """Whether it is what it was once it is read here and written where it came from."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceSpec(Generic[C]):
     """How to build a source, and what its broker can and cannot do."""
@@ -102,3 +113,5 @@ class Connector:
     raises ``ConfigError``."""
     bindings: Mapping[str, Any] = field(default_factory=dict)
     """Bindings by content mode, for ``convert``."""
+    losses: tuple[Loss, ...] = ()
+    """All that a record which goes through this connector may lose; whatever is not named here it keeps."""

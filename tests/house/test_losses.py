@@ -1,4 +1,4 @@
-"""The tables of the README that say what Kafka and RabbitMQ have no place for."""
+"""What Kafka and RabbitMQ have no place for, as their connectors declare it."""
 
 from datetime import UTC, datetime
 

@@ -53,6 +53,17 @@ def test_sinks_promise_what_the_table_says() -> None:
     assert set(columns.values()) < set(SinkTraits.__struct_fields__)
 
 
+def test_connectors_lose_what_the_table_says() -> None:
+    rows = [tuple(row.values()) for row in table(README, "Connector", "Has no place for")]
+    names = list(dict.fromkeys(row[0].strip("`") for row in rows))
+    assert sorted(names) == [name for name in registry.names() if registry.load(name).losses]
+    assert rows == [
+        (f"`{name}`", loss.of, loss.becomes, _word(loss.returns))
+        for name in names
+        for loss in registry.load(name).losses
+    ]
+
+
 def test_every_command_is_in_the_table() -> None:
     cells = [row["Command"] for row in table(README, "Command", "Does")]
     first = {re.sub(r"^eventspan ", "", cell.strip("`").partition("`")[0]).split()[0] for cell in cells}

@@ -37,18 +37,30 @@ def ls(form: str) -> None:
 @click.argument("name")
 @options.output("text", "json")
 def show(name: str, form: str) -> None:
-    """Show the settings of a connector, and what it promises."""
+    """Show the settings of a connector, what it promises, and what it has no place for."""
+    import msgspec
+
     from eventspan import registry
 
     connector = registry.load(name)
     sides = {side: _side(connector, side) for side in ("source", "sink") if getattr(connector, side)}
-    about = {"name": connector.name, "summary": connector.summary, "origin": registry.origin(name), **sides}
+    about: dict[str, Any] = {
+        "name": connector.name,
+        "summary": connector.summary,
+        "origin": registry.origin(name),
+        **sides,
+        "losses": msgspec.to_builtins(connector.losses),
+    }
     if form == "json":
         output.as_json(about)
         return
     output.data(f"{connector.name}: {connector.summary} ({about['origin']})")
     for side, found in sides.items():
         _show_side(side, found)
+    if connector.losses:
+        output.data("")
+        rows = [(f"  {loss.of}", loss.becomes, _word(loss.returns)) for loss in connector.losses]
+        output.table(("  HAS NO PLACE FOR", "BECOMES", "AND COMES BACK"), rows)
 
 
 def _entry(name: str) -> dict[str, Any]:

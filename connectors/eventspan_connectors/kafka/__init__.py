@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from eventspan.connector import Connector, SinkSpec, SinkTraits, SourceSpec, SourceTraits
+from eventspan.connector import Connector, Loss, SinkSpec, SinkTraits, SourceSpec, SourceTraits
 from eventspan.errors import ConfigError
 from eventspan_connectors.kafka.binding import KafkaBinding
 from eventspan_connectors.kafka.config import KafkaSink, KafkaSource
@@ -32,6 +32,22 @@ def url(text: str) -> Mapping[str, Any]:
 SOURCE = SourceSpec(KafkaSource, Source, SourceTraits(sortable=True, stable=True, shared=True))
 SINK = SinkSpec(KafkaSink, Sink, SinkTraits(keeps_order=True, carries_records=True), destinations=("topic",))
 
+LOSSES = (
+    Loss("numbers, booleans, times, tables in headers", "their text; tables as JSON", False),
+    Loss(
+        "extensions typed Boolean, Integer or Binary",
+        "canonical text; `extension_types` on the source gives the type back",
+        False,
+    ),
+    Loss(
+        "`priority`, `expiration`, `correlation_id`, `reply_to`, `message_id`, `type`, `app_id`, "
+        "`content_encoding` of AMQP",
+        "not carried",
+        False,
+    ),
+    Loss("exchange and routing key", "not carried; expressions see them as `transport.address`", False),
+)
+
 connector = Connector(
     name="kafka",
     summary="Topics of Apache Kafka and what speaks its protocol",
@@ -39,4 +55,5 @@ connector = Connector(
     sink=SINK,
     url=url,
     bindings={"binary": KafkaBinding("binary"), "structured": KafkaBinding("structured")},
+    losses=LOSSES,
 )
