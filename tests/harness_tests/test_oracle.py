@@ -120,6 +120,12 @@ def test_what_the_broker_shows_the_oracle_again_is_nobodys_duplicate() -> None:
     assert (made.delivered, made.duplicates) == (2, 0)
 
 
+def test_what_the_broker_had_offered_to_a_connection_that_was_gone_was_not_overtaken() -> None:
+    made = feed(ledger(), 0, 4)
+    made.see(replace(sighting(2), again=True))
+    assert (made.delivered, made.overtaken, made.lives()) == (3, 0, 1)
+
+
 def test_numbers_and_ids_stand_for_each_other() -> None:
     assert [MINT.number(MINT.id(n)) for n in range(100)] == list(range(100))
     assert [MINT.number(id) for id in ("", "k000/1", "x000/00000001", "k002/00000000")] == [None] * 4

@@ -34,7 +34,7 @@ class Ledger:
         self.duplicates = 0
         self.repeated_letters = 0
         self.overtaken = 0
-        """Events first seen after a later one of their key."""
+        """Events first seen after a later one of their key, unless the broker had offered them before."""
         self.spurious: list[str] = []
         self.corrupt: list[str] = []
         self._confirmed = bytearray()
@@ -63,7 +63,10 @@ class Ledger:
             return
         wanted = self._mint.record(number)
         self._fault(number, faults_of_event(seen, wanted, native=self._native))
-        self._order(number, first=self._count(number) == 1)
+        first = self._count(number) == 1
+        # What a broker has offered before was in its place then, be it to a connection that was gone.
+        if not seen.again:
+            self._order(number, first=first)
 
     def bury(self, seen: Sighting) -> None:
         """A record among the dead letters."""
