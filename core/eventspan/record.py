@@ -38,9 +38,12 @@ def pack(value: Any) -> Any:
 
 
 def _pack_rare(value: Any) -> Any:
+    for base in (str, int, float):
+        if isinstance(value, base):
+            return pack(base(value))
     if isinstance(value, datetime):
         return {"t": value.isoformat()}
-    if isinstance(value, bytearray | memoryview):
+    if isinstance(value, bytes | bytearray | memoryview):
         return {"b": bytes(value)}
     if isinstance(value, Mapping):
         return {"m": [[pack(name), pack(inner)] for name, inner in value.items()]}

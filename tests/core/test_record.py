@@ -41,6 +41,13 @@ def test_not_a_number_stays_none() -> None:
     assert math.isnan(value)
 
 
+@pytest.mark.parametrize("kind", [bytes, str, int, float])
+def test_what_a_client_derives_from_a_type_is_that_type(kind: type[Any]) -> None:
+    derived = type("Derived", (kind,), {})
+    plain = kind(b"\xff") if kind is bytes else kind("7")
+    assert record.unpack_headers(record.pack_headers([("a", derived(plain))])) == [("a", plain)]
+
+
 def test_buffers_and_tuples_are_bytes_and_lists() -> None:
     sent = [("a", bytearray(b"x")), ("b", memoryview(b"y")), ("c", (1, b"z"))]
     assert record.unpack_headers(record.pack_headers(sent)) == [("a", b"x"), ("b", b"y"), ("c", [1, b"z"])]
