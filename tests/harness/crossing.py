@@ -13,9 +13,12 @@ from harness.bridge_process import BridgeProcess
 from harness.kafka import make_topic
 from harness.oracle import AmqpEnd, FileEnd, KafkaEnd, Oracle, Report
 from harness.oracle.ends import End, Plan
+from harness.oracle.report import Status
 
 PARTITIONS = 4
 SESSION_SECS = 2.0
+_TRIES = 5
+"""Loads sent before a machine that is too slow for them is given up."""
 STALL_SECS = 4 * SESSION_SECS + 4
 """Without progress for this long, what is missing is lost: more than three session timeouts."""
 _GROUP = {"session.timeout.ms": int(SESSION_SECS * 1000), "heartbeat.interval.ms": 400}
@@ -130,12 +133,17 @@ class Crossing:
         """
         first = count // 10
         self.oracle.feed(first)
-        begun = self.oracle.status().delivered
-        self.oracle.wait(lambda now: now.delivered > begun or not worker.running, "delivery of the first")
-        self.oracle.feed(count - first, rate)
-        busy = self.oracle.status().delivered
-        status = self.oracle.wait(lambda now: now.delivered > busy or not worker.running, "delivery")
-        assert status.feeding or not worker.running, "the load ended before anything of it was delivered"
+        self._moving(worker, "delivery of the first")
+        for _ in range(_TRIES):
+            self.oracle.feed(count - first, rate)
+            if self._moving(worker, "delivery").feeding or not worker.running:
+                return
+        raise AssertionError("the load ended each time before anything of it was delivered")
+
+    def _moving(self, worker: BridgeProcess, what: str) -> Status:
+        """Wait until more is delivered than now, or the worker has ended."""
+        now = self.oracle.status().delivered
+        return self.oracle.wait(lambda status: status.delivered > now or not worker.running, what)
 
     def until_delivering(self, worker: BridgeProcess) -> float:
         """Wait until something is delivered that was not yet; returns the seconds it took."""

@@ -117,6 +117,8 @@ class Supervisor:
             child = await self._start(number)
             code = await child.wait()
             del self._children[number]
+            if self._stopping.is_set() and code == -signal.SIGTERM:
+                return 0  # it had not begun: from then on it ends by itself
             if self._stopping.is_set() or not _died(code):
                 return code
             attempt = 1 if loop.time() - began > STEADY_SECS else attempt + 1
@@ -148,7 +150,7 @@ class Supervisor:
             # Two signals may reach a busy process as one, and it would drain for nobody.
             self._forward(signal.SIGKILL)
             os._exit(128 + number)
-        self._forward(number)
+        self._forward(signal.SIGTERM)
         self._stopping.set()
 
     def _forward(self, number: int) -> None:

@@ -74,6 +74,14 @@ def test_a_killed_child_is_started_again_and_the_lease_lasts(
     assert run("run", write(shared(FINITE)), env=plugin).returncode == 0
 
 
+def test_children_that_have_not_begun_end_well(start: Start, write: Write, plugin: dict[str, str]) -> None:
+    process = start("run", write(shared(ENDLESS)), "--processes", "2", env=plugin)
+    until(process, "process 2 started")
+    process.send_signal(signal.SIGTERM)
+    _, words = process.communicate(timeout=30)
+    assert process.returncode == 0, words
+
+
 def test_children_end_with_their_supervisor(start: Start, write: Write, plugin: dict[str, str]) -> None:
     process = start("run", write(shared(ENDLESS)), "--processes", "2", env=plugin)
     until(process, "bridge running")
