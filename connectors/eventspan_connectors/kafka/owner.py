@@ -24,6 +24,9 @@ PATIENCE_SECS = 1.0
 PROBE_SECS = 10.0
 """How long every broker may be gone before the connection counts as lost."""
 RESIGN_SECS = 2.0
+"""How long giving up the membership may take."""
+BETWEEN_SECS = 2.0
+"""How long the commit before giving partitions up may be refused because the group is changing."""
 HELD = 2
 """Batches fetched and not yet read."""
 
@@ -262,7 +265,7 @@ class Owner(threading.Thread):
         failpoint("rebalance.in_revoke")
         try:
             if final:
-                done = consumer.commit(offsets=final, asynchronous=False)
+                done = _committed(consumer, final)
         except KafkaException as error:
             # What was not committed is read again by whoever is next: nothing is lost.
             self._say(self._handler.committed, error.args[0], final)
@@ -292,6 +295,21 @@ class Owner(threading.Thread):
             self._loop.call_soon_threadsafe(what, *arguments)
         except RuntimeError:
             self._stopping = True  # the loop is closed: nobody is left to read
+
+
+def _committed(consumer: Consumer, offsets: list[TopicPartition]) -> list[TopicPartition]:
+    """Commit and wait; again while the group goes from one generation to the next, which ends soon."""
+    deadline = time.monotonic() + BETWEEN_SECS
+    while True:
+        try:
+            return consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:
+            if error.args[0].code() not in _BETWEEN or time.monotonic() > deadline:
+                raise
+        time.sleep(POLL_SECS)
+
+
+_BETWEEN = (KafkaError.REBALANCE_IN_PROGRESS, KafkaError.ILLEGAL_GENERATION)
 
 
 def _resign(consumer: Consumer) -> None:
