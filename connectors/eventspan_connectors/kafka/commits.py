@@ -1,6 +1,7 @@
 """The commit loop: safe positions become durable in the background, one commit at a time."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Collection
 from typing import Protocol
@@ -12,6 +13,7 @@ from eventspan_connectors.kafka.records import lane_of, target_of
 
 INTERVAL_SECS = 0.25
 RETRY_SECS = 1.0
+SOON_SECS = 0.1
 PATIENCE_SECS = 30.0
 """How long commits may fail before the source calls the connection lost."""
 
@@ -34,6 +36,7 @@ class Committer:
         self._timer: asyncio.TimerHandle | None = None
         self._flying: dict[str, Commit] = {}
         self._failing: float | None = None
+        self._answer = asyncio.Event()
 
     def moved(self, delay: float = INTERVAL_SECS) -> None:
         """Commit soon, unless a commit is on its way: it looks again when it is back."""
@@ -49,6 +52,7 @@ class Committer:
     def answered(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
         """Note the outcome of the commit on its way; one given up meanwhile is not looked at."""
         failures = {lane_of(tp.topic, tp.partition): error or tp.error for tp in offsets or ()}
+        self._answer.set()
         flying, self._flying = self._flying, {}
         worst: KafkaError | None = None
         for lane, commit in flying.items():
@@ -66,6 +70,26 @@ class Committer:
         if worst.code() in _HOPELESS or now - self._failing > PATIENCE_SECS:
             self._fail(worst)
         self.moved(RETRY_SECS)
+
+    async def settle(self, secs: float) -> None:
+        """Commit all that is settled and wait until the brokers have it; gives up after some seconds.
+
+        A member that leaves while the group changes could not commit any more.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(secs):
+                while self._flying or self._flushed():
+                    self._answer.clear()
+                    await self._answer.wait()
+                    if self._failing is not None:
+                        await asyncio.sleep(SOON_SECS)
+
+    def _flushed(self) -> bool:
+        """Send what there is to commit now; whether that is anything."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._flush()
+        return bool(self._flying)
 
     def final(self, lanes: Collection[str]) -> list[Commit]:
         """What is still to commit of lanes that are being given up, the flying commit included."""

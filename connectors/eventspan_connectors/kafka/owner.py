@@ -73,6 +73,10 @@ class Owner(threading.Thread):
         self._troubled = False
         """Whether the brokers have refused something of the subscription."""
         self._down: float | None = None
+        self._turns = 0
+        """How often partitions were given up."""
+        self._given_up: dict[tuple[str, int], int] = {}
+        """The last turn at which each was."""
 
     def run(self) -> None:
         consumer: Consumer | None = None
@@ -128,10 +132,20 @@ class Owner(threading.Thread):
         return future
 
     def commit(self, offsets: list[TopicPartition]) -> None:
-        """Commit without waiting; the answer goes to ``committed``. From any thread."""
-        self._commands.put(lambda consumer: self._commit(consumer, offsets))
+        """Commit without waiting; the answer goes to ``committed``. From any thread.
+
+        What is given up before its turn comes is left out: a later offset of it is committed already.
+        """
+        turn = self._turns
+        self._commands.put(lambda consumer: self._commit(consumer, self._still_ours(offsets, turn)))
+
+    def _still_ours(self, offsets: list[TopicPartition], turn: int) -> list[TopicPartition]:
+        return [tp for tp in offsets if self._given_up.get((tp.topic, tp.partition), 0) <= turn]
 
     def _commit(self, consumer: Consumer, offsets: list[TopicPartition]) -> None:
+        if not offsets:
+            self._say(self._handler.committed, None, offsets)
+            return
         failpoint("ack.before_commit")
         try:
             consumer.commit(offsets=offsets, asynchronous=True)
@@ -269,12 +283,18 @@ class Owner(threading.Thread):
         except KafkaException as error:
             # What was not committed is read again by whoever is next: nothing is lost.
             self._say(self._handler.committed, error.args[0], final)
+        self._give_up(partitions)
         self._say(self._handler.revoked, partitions, [offset for offset in done if not offset.error])
         consumer.incremental_unassign(partitions)
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._give_up(partitions)
         self._say(self._handler.gone, partitions)
         consumer.incremental_unassign(partitions)
+
+    def _give_up(self, partitions: list[TopicPartition]) -> None:
+        self._turns += 1
+        self._given_up |= {(tp.topic, tp.partition): self._turns for tp in partitions}
 
     def _leave(self, consumer: Consumer | None) -> None:
         try:

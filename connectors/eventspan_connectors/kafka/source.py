@@ -25,6 +25,8 @@ from eventspan_connectors.kafka.owner import Owner
 from eventspan_connectors.kafka.records import Maker, Part, lane_of
 
 CLOSE_SECS = 10.0
+SETTLE_SECS = 3.0
+"""How long leaving may wait for a last commit."""
 
 
 class _Arrival:
@@ -96,7 +98,11 @@ class Source:
                 return batch
 
     async def close(self) -> None:
+        orderly = self._owner is not None and self._error is None
         self._error = self._error or NotConnected("the source is closed")
+        self._closing = True
+        if orderly:
+            await self._committer.settle(SETTLE_SECS)
         await self._drop()
 
     async def pause(self) -> None:

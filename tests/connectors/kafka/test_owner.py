@@ -1,4 +1,4 @@
-"""The last commit before partitions are given up, while the group changes."""
+"""What is committed while partitions come and go."""
 
 import asyncio
 from typing import Any
@@ -53,3 +53,20 @@ async def test_a_member_that_is_out_does_not_insist() -> None:
     handler = await revoked(consumer)
     assert consumer.commit.call_count == 1
     handler.revoked.assert_called_once_with(OFFSETS, [])
+
+
+async def test_a_commit_whose_turn_comes_after_its_partition_has_gone_is_left_out() -> None:
+    """It would put an older offset in the place of the last one."""
+    consumer, handler = Mock(commit=Mock(return_value=OFFSETS)), Mock(release=Mock(return_value=OFFSETS))
+    made = Owner(SETTINGS, Maker(SETTINGS), handler, asyncio.get_running_loop())
+    made.commit([TopicPartition("t", 0, 5), TopicPartition("t", 1, 6)])
+    made.commit([TopicPartition("t", 0, 5)])
+    made._on_revoke(consumer, OFFSETS)
+    made.commit([TopicPartition("t", 0, 8)])
+    made._obey(consumer)
+    await asyncio.sleep(0)
+    offsets = [
+        [(tp.partition, tp.offset) for tp in call.kwargs["offsets"]] for call in consumer.commit.mock_calls
+    ]
+    assert offsets == [[(0, 7)], [(1, 6)], [(0, 8)]]
+    handler.committed.assert_called_once_with(None, [])
