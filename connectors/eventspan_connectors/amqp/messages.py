@@ -55,6 +55,10 @@ class Writer:
             return self._untouched(native, kept)
         if self.envelope == "raw":
             return self._bare(event)
+        if self.envelope != "structured" and not letter:
+            texts = event.texts()
+            if texts is not None:
+                return self._unread(*texts, kept)
         if letter or event.fault is not None or event.opaque:
             parts = [self._header(name) + header_value(value) for name, value in kept.headers]
             media = (kept.properties or {}).get("content_type")
@@ -76,9 +80,6 @@ class Writer:
         return native if isinstance(native, bytes) else None
 
     def _binary(self, event: Event) -> Message:
-        texts = event.texts()
-        if texts is not None:
-            return self._unread(*texts, event.transport)
         attributes, data = event.decoded or (event.attributes, event.data)
         parts: list[bytes] = []
         media: Value | None = None
@@ -99,16 +100,15 @@ class Writer:
         """The message of attributes that are text already."""
         parts: list[bytes] = []
         keys, sizes, long = self._keys, codec.SIZES, codec.LONG
-        media: Value | None = None
-        if len(attributes.get("datacontenttype", b"")) < 256:
-            kind = attributes.pop("datacontenttype", None)
-            media = kind and kind.decode()
+        media = attributes.pop("datacontenttype", None)
+        if media is not None and len(media) > 255:
+            attributes["datacontenttype"], media = media, None
         for name, text in attributes.items():
             size = len(text)
             parts += (keys.get(name) or self._key(name), sizes[size] if size < 256 else long(size), text)
         if others:
             self._carry(others, parts)
-        return self._message(parts, media, kept.body, kept)
+        return self._message(parts, media and media.decode(), kept.body, kept)
 
     def _structured(self, event: Event) -> Message:
         from eventspan.formats.json import encode

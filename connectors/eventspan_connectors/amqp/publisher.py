@@ -21,6 +21,8 @@ _UNEXPECTED = 505
 """The reply code of frames that come when none should."""
 _FRAME = Struct(">BHI").pack
 _CONTENT = Struct(">BHIHHQ").pack
+_BODY = Struct(">BBHI").pack
+"""The end of the frame before, and the head of a body."""
 
 
 class _Write:
@@ -146,24 +148,20 @@ class Publisher:
 
     def _frames(self, messages: Sequence[Publication]) -> bytes:
         out: list[bytes] = []
-        append = out.append
         channel, room, methods = self._channel, self._room, self._methods
         for address, header, body in messages:
-            append(methods.get(address) or self._method(address))
             size = len(body)
-            append(_CONTENT(2, channel, len(header) + 12, 60, 0, size))
-            append(header)
-            if size > room:
-                append(b"\xce")
-                for at in range(0, size, room):
-                    part = body[at : at + room]
-                    append(_FRAME(3, channel, len(part)) + part + b"\xce")
-            elif size:
-                append(b"\xce" + _FRAME(3, channel, size))
-                append(body)
-                append(b"\xce")
+            out += (
+                methods.get(address) or self._method(address),
+                _CONTENT(2, channel, len(header) + 12, 60, 0, size),
+                header,
+            )
+            if 0 < size <= room:
+                out += _BODY(0xCE, 3, channel, size), body, b"\xce"
             else:
-                append(b"\xce")
+                out.append(b"\xce")
+                parts = (body[at : at + room] for at in range(0, size, room))
+                out += [_FRAME(3, channel, len(part)) + part + b"\xce" for part in parts]
         return b"".join(out)
 
     def _method(self, address: bytes) -> bytes:
